@@ -1,0 +1,92 @@
+//! What people do with their own account: their name, their password.
+
+use secrecy::ExposeSecret;
+
+use super::{
+    by::By,
+    credentials::hash_of,
+    gate::Access,
+    links::forget_links,
+    lockout,
+    passwords::{check_password, hash_password},
+    sessions::{about, end_stays, random_token},
+    sign_in::AtDoor,
+    store,
+};
+use crate::{
+    audit::{Event, changes},
+    error::{Error, Result},
+    types::{SessionId, line},
+};
+
+const NAME_MAX_CHARS: usize = 100;
+
+fn not_the_current() -> Error {
+    Error::invalid("current_password", "wrong_password", "This is not your current password.")
+}
+
+impl Access {
+    /// Changes one's own name.
+    pub(super) async fn rename_self(&self, by: &By, name: &str) -> Result<()> {
+        let staff = by.staff().ok_or(Error::not_found("person"))?;
+        let name = line(name, NAME_MAX_CHARS).map_err(|wrong| Error::Invalid(vec![wrong.at("name")]))?;
+        if name == by.actor.label {
+            return Ok(());
+        }
+        self.change(&by.tenant, async |tx| {
+            store::set_own_name(tx, staff, &name).await?;
+            let (before, after) =
+                changes(&serde_json::json!({"name": by.actor.label}), &serde_json::json!({"name": name}));
+            let event = Event {
+                action: "staff.updated",
+                object_type: "staff",
+                object_id: Some(staff.0),
+                object_label: &name,
+                before,
+                after,
+            };
+            by.record(tx, event).await
+        })
+        .await
+    }
+
+    /// Changes one's own password, for which the current one is asked. Every other stay ends, and this one goes on under a new
+    /// cookie, whose value is the answer.
+    pub(super) async fn change_own_password(
+        &self,
+        by: &By,
+        session: SessionId,
+        email: &str,
+        (current, new): (&str, &str),
+    ) -> Result<String> {
+        let staff = by.staff().ok_or(Error::not_found("person"))?;
+        let known_of_them = [email, &by.actor.label, &by.tenant.name, by.tenant.slug.as_str()];
+        check_password(new, &known_of_them)
+            .map_err(|wrong| Error::Invalid(vec![wrong.at("new_password")]))?;
+        if new == current {
+            return Err(Error::invalid("new_password", "unchanged", "This is the password that you have."));
+        }
+        let door = AtDoor { tenant: by.tenant.clone(), access: self.clone(), origin: by.origin.clone() };
+        let proven = match door.prove(email, current).await {
+            Err(Error::Unauthenticated { .. }) => return Err(not_the_current()),
+            proven => proven?,
+        };
+        if proven.staff != staff {
+            return Err(not_the_current());
+        }
+        let new_hash = hash_password(new).await?;
+        let token = random_token();
+        self.change(&by.tenant, async |tx| {
+            if !store::set_own_password(tx, staff, proven.seen_hash.expose_secret(), &new_hash).await? {
+                return Err(not_the_current());
+            }
+            lockout::forgive(tx, &proven.charge).await?;
+            end_stays(tx, staff, Some(session)).await?;
+            forget_links(tx, staff).await?;
+            store::rotate_session(tx, session, &hash_of(&token)).await?;
+            by.record(tx, about(by, "staff.password_changed", None)).await
+        })
+        .await?;
+        Ok(token)
+    }
+}

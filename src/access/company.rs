@@ -1,0 +1,63 @@
+//! How a tenant shows itself, and which other sites may call its API.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    gate::Access,
+    shell::{Brand, initials},
+    store,
+};
+use crate::{
+    error::Result,
+    tenancy::{Epoch, Tenant},
+};
+
+/// What is remembered of the tenant's `company` row.
+pub(super) struct Company {
+    pub epoch: Option<Epoch>,
+    pub accent: String,
+    pub area_word: String,
+    pub logo: Option<Uuid>,
+    pub version: i32,
+    pub cors_origins: Vec<String>,
+}
+
+impl Access {
+    async fn company(&self, tenant: &Tenant) -> Result<Arc<Company>> {
+        let epoch = self.0.news.access_epoch(tenant.id());
+        if epoch.is_some()
+            && let Some(known) = self.0.companies.get(&tenant.id()).await
+            && known.epoch == epoch
+        {
+            return Ok(known);
+        }
+        let mut company = self.0.db.read_tenant(tenant, async |tx| store::get_company(tx).await).await?;
+        company.epoch = epoch;
+        let company = Arc::new(company);
+        if epoch.is_some() {
+            self.0.companies.insert(tenant.id(), company.clone()).await;
+        }
+        Ok(company)
+    }
+
+    /// How the tenant shows itself.
+    pub async fn brand(&self, tenant: &Tenant) -> Result<Brand> {
+        let company = self.company(tenant).await?;
+        Ok(Brand {
+            name: tenant.name.clone(),
+            slug: tenant.slug.to_string(),
+            logo_url: company.logo.map(|_| format!("/logo?v={}", company.version)),
+            initials: initials(&tenant.name),
+            version: company.version,
+            accent: company.accent.clone(),
+            area_word: company.area_word.clone(),
+        })
+    }
+
+    /// Whether pages of `origin` may call this tenant's API. Off until the tenant names origins.
+    pub async fn cors_allows(&self, tenant: &Tenant, origin: &str) -> Result<bool> {
+        Ok(self.company(tenant).await?.cors_origins.iter().any(|allowed| allowed == origin))
+    }
+}

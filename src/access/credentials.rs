@@ -1,0 +1,308 @@
+//! Who a cookie, a token or a key stands for. Answers are kept by the hash of the credential and believed only while nothing
+//! of that tenant's access changed, so that a request costs no statement here.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use chrono::{DateTime, Utc};
+use poem::{Request, http::header};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+
+use super::{
+    by::{By, Credential, Rights},
+    gate::{Access, PageCaller},
+    keys_store,
+    right::Catalogue,
+    store,
+};
+use crate::{
+    audit::{Actor, ActorKind},
+    error::{Error, Result},
+    tenancy::{Epoch, Tenant},
+    types::{ApiKeyId, SessionId, StaffId, TenantId},
+    web::Origin,
+};
+
+/// What every API key begins with.
+pub(super) const KEY_PREFIX: &str = "lm_live_";
+/// A credential longer than this is none of ours.
+const TOKEN_MAX_BYTES: usize = 4_096;
+/// How often the last use of a session or key is written down.
+const TOUCH_SECONDS: i64 = 60;
+
+/// The SHA-256 of a credential: what is stored and looked up in its place.
+pub(super) type TokenHash = [u8; 32];
+
+pub(super) fn hash_of(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Session,
+    AccessToken,
+    ApiKey,
+}
+
+/// A credential counts in one tenant only, and as one kind of thing only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CacheKey {
+    tenant: TenantId,
+    kind: Kind,
+    hash: TokenHash,
+}
+
+/// A credential that was found good, and what it stands for.
+pub(super) struct Verified {
+    /// None when it was loaded while nobody listened for changes: such an answer is not kept.
+    epoch: Option<Epoch>,
+    credential: Credential,
+    actor: Actor,
+    rights: Rights,
+    /// Seconds since 1970; `i64::MAX` for a key without end.
+    expires_at: i64,
+    browser: Option<Browser>,
+    /// When its last use was written down.
+    written_at: AtomicI64,
+}
+
+struct Browser {
+    session: SessionId,
+    staff: StaffId,
+    name: String,
+    email: String,
+    role: String,
+    seen_at: AtomicI64,
+}
+
+impl Verified {
+    fn counts_at(&self, now: i64) -> bool {
+        let idle = self.browser.as_ref().is_some_and(|browser| {
+            now - browser.seen_at.load(Ordering::Relaxed) >= store::SESSION_IDLE_SECONDS
+        });
+        now < self.expires_at && !idle
+    }
+
+    fn by(&self, tenant: &Tenant, request: &Request) -> By {
+        By {
+            tenant: tenant.clone(),
+            actor: self.actor.clone(),
+            origin: request.extensions().get::<Origin>().cloned(),
+            rights: self.rights.clone(),
+            credential: self.credential,
+        }
+    }
+}
+
+pub(super) fn now() -> i64 {
+    Utc::now().timestamp()
+}
+
+fn seconds(at: Option<DateTime<Utc>>) -> i64 {
+    at.map_or(i64::MAX, |at| at.timestamp())
+}
+
+/// The one credential in `Authorization`. The API takes no cookies.
+fn bearer(request: &Request) -> Result<&str> {
+    let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
+    let value = given.next().ok_or_else(|| {
+        Error::unauthenticated(
+            "no_credential",
+            "Send an access token or an API key in Authorization: Bearer.",
+        )
+    })?;
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty() && token.len() <= TOKEN_MAX_BYTES);
+    match (token, given.next()) {
+        (Some(token), None) => Ok(token),
+        _ => Err(foreign()),
+    }
+}
+
+fn foreign() -> Error {
+    Error::unauthenticated("bad_credential", "This credential does not count here, or not any more.")
+}
+
+impl Access {
+    /// The caller of the API: an access token or an API key in `Authorization: Bearer`. 401 without one that counts here.
+    pub async fn api_caller(&self, request: &Request, tenant: &Tenant) -> Result<By> {
+        let token = bearer(request)?;
+        let kind = if token.starts_with(KEY_PREFIX) { Kind::ApiKey } else { Kind::AccessToken };
+        let known = self.verified(tenant, kind, token).await?.ok_or_else(foreign)?;
+        Ok(known.by(tenant, request))
+    }
+
+    /// The person behind the session cookie, or None when there is none that counts here.
+    pub async fn page_caller(&self, request: &Request, tenant: &Tenant) -> Result<Option<PageCaller>> {
+        let Some(cookie) = self.read_cookie(request, super::sessions::COOKIE) else { return Ok(None) };
+        if cookie.is_empty() || cookie.len() > TOKEN_MAX_BYTES {
+            return Ok(None);
+        }
+        let Some(known) = self.verified(tenant, Kind::Session, cookie).await? else { return Ok(None) };
+        let Some(browser) = &known.browser else { return Ok(None) };
+        Ok(Some(PageCaller {
+            by: known.by(tenant, request),
+            session: browser.session,
+            staff: browser.staff,
+            name: browser.name.clone(),
+            email: browser.email.clone(),
+            role: browser.role.clone(),
+            cookie: SecretString::from(cookie),
+        }))
+    }
+
+    async fn verified(&self, tenant: &Tenant, kind: Kind, token: &str) -> Result<Option<Arc<Verified>>> {
+        let parts = &self.0;
+        let key = CacheKey { tenant: tenant.id(), kind, hash: hash_of(token) };
+        let epoch = parts.news.access_epoch(tenant.id());
+        let now = now();
+        if epoch.is_some()
+            && let Some(known) = parts.verified.get(&key).await
+            && known.epoch == epoch
+            && known.counts_at(now)
+        {
+            self.touch(tenant, &known, now);
+            return Ok(Some(known));
+        }
+        let found = match kind {
+            Kind::Session => self.load_session(tenant, &key.hash).await?,
+            Kind::AccessToken => self.load_access_token(tenant, token).await?,
+            Kind::ApiKey => self.load_key(tenant, &key.hash).await?,
+        };
+        let Some(mut found) = found.filter(|found| found.counts_at(now)) else { return Ok(None) };
+        found.epoch = epoch;
+        let found = Arc::new(found);
+        if epoch.is_some() {
+            parts.verified.insert(key, found.clone()).await;
+        }
+        self.touch(tenant, &found, now);
+        Ok(Some(found))
+    }
+
+    async fn load_session(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
+        let rows =
+            self.0.db.read_tenant(tenant, async |tx| store::list_session_roles(tx, hash).await).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let person = Person::of(&rows, row, &self.0.catalogue);
+        let seen_at: DateTime<Utc> = row.get("last_seen_at");
+        let browser = Browser {
+            session: row.get("session_id"),
+            staff: person.id,
+            name: person.name.clone(),
+            email: row.get("email"),
+            role: person.roles.join(", "),
+            seen_at: AtomicI64::new(seen_at.timestamp()),
+        };
+        let expires_at = seconds(row.get("expires_at"));
+        Ok(Some(person.verified(expires_at, Some(browser), seen_at.timestamp())))
+    }
+
+    async fn load_access_token(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
+        let Some(claims) = self.0.keys.signing.verify(token, &self.issuer()).await? else { return Ok(None) };
+        if claims.tid != tenant.id().0 {
+            return Ok(None);
+        }
+        let rows = self
+            .0
+            .db
+            .read_tenant(tenant, async |tx| store::list_family_roles(tx, claims.fam, claims.sub.into()).await)
+            .await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let person = Person::of(&rows, row, &self.0.catalogue);
+        Ok(Some(person.verified(claims.exp, None, i64::MAX)))
+    }
+
+    async fn load_key(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
+        let row = self.0.db.read_tenant(tenant, async |tx| keys_store::find_live_key(tx, hash).await).await?;
+        let Some(row) = row else { return Ok(None) };
+        let id: ApiKeyId = row.get("id");
+        let scopes: Vec<String> = row.get("scopes");
+        let permissions = self.0.catalogue.of_scopes(&scopes).map(|p| p.code.to_owned()).collect();
+        let used_at: Option<DateTime<Utc>> = row.get("last_used_at");
+        Ok(Some(Verified {
+            epoch: None,
+            credential: Credential::ApiKey(id),
+            actor: Actor { kind: ActorKind::ApiKey, id: Some(id.0), label: row.get("name") },
+            rights: Rights { is_owner: false, permissions: Arc::new(permissions) },
+            expires_at: seconds(row.get("expires_at")),
+            browser: None,
+            written_at: AtomicI64::new(used_at.map_or(0, |at| at.timestamp())),
+        }))
+    }
+
+    /// Remembers that the credential was used, at most once a minute, without keeping the request waiting.
+    fn touch(&self, tenant: &Tenant, known: &Verified, now: i64) {
+        if let Some(browser) = &known.browser {
+            browser.seen_at.store(now, Ordering::Relaxed);
+        }
+        let written = known.written_at.load(Ordering::Relaxed);
+        if now.saturating_sub(written) < TOUCH_SECONDS
+            || known.written_at.compare_exchange(written, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        let (db, tenant) = (self.0.db.clone(), tenant.clone());
+        let (credential, session) = (known.credential, known.browser.as_ref().map(|browser| browser.session));
+        tokio::spawn(async move {
+            let written = db
+                .in_tenant(&tenant, async |tx| match (credential, session) {
+                    (Credential::ApiKey(key), _) => keys_store::touch_key(tx, key).await,
+                    (_, Some(session)) => store::touch_session(tx, session).await,
+                    _ => Ok(()),
+                })
+                .await;
+            if let Err(error) = written {
+                tracing::warn!(%error, "the last use of a credential was not written down");
+            }
+        });
+    }
+}
+
+/// A member of staff with the rights of all roles that are switched on.
+struct Person {
+    id: StaffId,
+    name: String,
+    roles: Vec<String>,
+    rights: Rights,
+}
+
+impl Person {
+    fn of(rows: &[Row], row: &Row, catalogue: &Catalogue) -> Self {
+        let mut roles = Vec::new();
+        let mut permissions = BTreeSet::new();
+        let mut is_owner = false;
+        for row in rows {
+            let Some(role) = row.get::<_, Option<String>>("role_name") else { continue };
+            roles.push(role);
+            is_owner |= row.get::<_, bool>("is_owner");
+            let codes: Vec<String> = row.get("permissions");
+            permissions.extend(codes.into_iter().filter(|code| catalogue.find(code).is_some()));
+        }
+        let rights = Rights { is_owner, permissions: Arc::new(permissions) };
+        Self { id: row.get("staff_id"), name: row.get("name"), roles, rights }
+    }
+
+    fn verified(self, expires_at: i64, browser: Option<Browser>, written_at: i64) -> Verified {
+        Verified {
+            epoch: None,
+            credential: Credential::Staff(self.id),
+            actor: Actor { kind: ActorKind::Staff, id: Some(self.id.0), label: self.name },
+            rights: self.rights,
+            expires_at,
+            browser,
+            written_at: AtomicI64::new(written_at),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Who is this? Answers for cookies, tokens and keys, from caches that are believed only while nothing changed.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::{
+    by::By,
+    company::Company,
+    credentials::{CacheKey, Verified},
+    right::Catalogue,
+    shell::NavItem,
+    signing::SigningKeys,
+};
+use crate::{
+    config::Settings,
+    db::{Db, TenantTx},
+    error::Result,
+    secrets::{SecretKey, SecretStore, deployment_key},
+    tenancy::{News, Registry, Tenant},
+    types::{SessionId, StaffId, TenantId},
+    web::Pages,
+};
+
+const CACHED_CREDENTIALS: u64 = 50_000;
+const CACHED_COMPANIES: u64 = 5_000;
+
+/// A browser's stay, as the guard of pages knows it.
+#[derive(Debug, Clone)]
+pub struct PageCaller {
+    pub by: By,
+    pub session: SessionId,
+    pub staff: StaffId,
+    pub name: String,
+    pub email: String,
+    /// The names of the person's roles, joined.
+    pub role: String,
+    /// The cookie's own value, for the form token that is bound to it.
+    pub cookie: SecretString,
+}
+
+/// Everything that decides who may. Cheap to clone.
+#[derive(Clone)]
+pub struct Access(pub(super) Arc<Parts>);
+
+pub(super) struct Parts {
+    pub db: Db,
+    pub news: Arc<News>,
+    pub settings: Arc<Settings>,
+    pub catalogue: Catalogue,
+    pub nav: Vec<NavItem>,
+    pub pages: Pages,
+    pub keys: AccessKeys,
+    pub verified: moka::future::Cache<CacheKey, Arc<Verified>>,
+    pub companies: moka::future::Cache<TenantId, Arc<Company>>,
+}
+
+/// The deployment's keys that access works with.
+#[derive(Clone)]
+pub struct AccessKeys {
+    /// Form tokens are made with it.
+    pub(super) form: SecretKey,
+    /// Access tokens are signed with them.
+    pub(super) signing: Arc<SigningKeys>,
+}
+
+impl AccessKeys {
+    /// Reads the keys from the secret store; the first process of a new deployment makes them.
+    pub async fn open(store: &Arc<dyn SecretStore>) -> Result<Self> {
+        Ok(Self {
+            form: deployment_key(store.as_ref(), "forms").await?,
+            signing: Arc::new(SigningKeys::open(store.clone()).await?),
+        })
+    }
+}
+
+impl Access {
+    pub fn new(
+        registry: &Registry,
+        settings: Arc<Settings>,
+        catalogue: Catalogue,
+        nav: Vec<NavItem>,
+        pages: Pages,
+        keys: AccessKeys,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            db: registry.db().clone(),
+            news: registry.news().clone(),
+            settings,
+            catalogue,
+            nav,
+            pages,
+            keys,
+            verified: moka::future::Cache::new(CACHED_CREDENTIALS),
+            companies: moka::future::Cache::new(CACHED_COMPANIES),
+        }))
+    }
+
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+
+    pub fn pages(&self) -> &Pages {
+        &self.0.pages
+    }
+
+    /// What access tokens of this deployment name as their issuer.
+    pub fn issuer(&self) -> String {
+        self.0.settings.url_of(&self.0.settings.base_domain)
+    }
+
+    /// Changes staff, roles, keys or sessions: forgotten at once here, and within a second in every other process.
+    pub async fn change<T, F>(&self, tenant: &Tenant, f: F) -> Result<T>
+    where
+        F: AsyncFnOnce(&TenantTx) -> Result<T> + Clone,
+    {
+        let done = self
+            .0
+            .db
+            .in_tenant(tenant, async |tx| {
+                let done = f(tx).await?;
+                tx.execute("SELECT gate.tell_access_changed()", &[]).await?;
+                Ok(done)
+            })
+            .await;
+        // Also after a failure: whether the commit took place may be unknown.
+        self.0.news.access_changed(tenant.id());
+        done
+    }
+}

@@ -1,0 +1,60 @@
+//! Who may: staff, sessions, tokens, API keys, roles, and the types that carry a caller's authority.
+//!
+//! Owns `staff`, `role`, `staff_role`, `portal_session`, `refresh_token`, `api_key`, `one_time_link`, `sign_in_failure`,
+//! `idempotency`; reads `company` for the shell.
+
+mod account;
+mod api;
+mod by;
+mod company;
+mod credentials;
+mod extract;
+mod forgot;
+mod gate;
+mod guard;
+mod idempotency;
+mod keys;
+mod keys_api;
+mod keys_pages;
+mod keys_store;
+mod landing;
+mod letters;
+mod links;
+mod lockout;
+mod pages;
+mod passwords;
+mod people;
+mod right;
+mod roles;
+mod seed;
+mod sessions;
+mod shell;
+mod sign_in;
+mod signing;
+mod staff;
+mod store;
+mod tokens;
+mod well_known;
+
+pub use api::AccessApi;
+pub use by::By;
+pub use extract::ApiUser;
+pub use forgot::pages as forgot_pages;
+pub use gate::{Access, AccessKeys};
+pub use guard::{Bare, CheckedForm, Guarded, PageUser, Visitor};
+pub use idempotency::{CreatedOnce, Fingerprint, IdempotencyKey, once};
+pub use keys::API_KEY_PERMISSIONS;
+pub use keys_api::ApiKeyApi;
+pub use keys_pages::NAV;
+pub use landing::issue_landing;
+pub use pages::pages;
+pub use passwords::{check_password, hash_password};
+pub use people::{Invitation, People};
+pub(crate) use right::rights;
+pub use right::{Catalogue, DefaultRole, Owner, Permission, Right, SignedIn};
+pub use roles::{ROLES, ROLES_NAV, RolesApi, pages as role_pages};
+pub use seed::{NewOwner, seed_tenant};
+pub use shell::{NavItem, Shell};
+pub use signing::SigningKeys;
+pub use staff::{NewStaff, STAFF, STAFF_NAV, StaffApi, pages as staff_pages};
+pub use well_known::well_known;

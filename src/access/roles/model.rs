@@ -1,0 +1,160 @@
+//! A role, and who may give away what.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::{
+    access::{by::By, right::Catalogue},
+    error::{Error, Result},
+    types::{Check, RoleId, line, optional_line},
+};
+
+pub(super) const NAME_MAX_CHARS: usize = 50;
+const DESCRIPTION_MAX_CHARS: usize = 200;
+
+/// A role with the number of staff who have it.
+#[derive(Debug, Clone)]
+pub struct Role {
+    pub id: RoleId,
+    pub name: String,
+    pub description: String,
+    pub permissions: Vec<String>,
+    pub is_active: bool,
+    pub is_default: bool,
+    pub is_owner: bool,
+    pub staff_count: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Role {
+    /// As the audit trail remembers it.
+    pub(super) fn told(&self) -> Value {
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "permissions": self.permissions,
+            "is_active": self.is_active,
+        })
+    }
+}
+
+/// A role that is to be, checked.
+#[derive(Debug, Clone)]
+pub struct NewRole {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) permissions: Vec<String>,
+}
+
+impl NewRole {
+    pub fn parse(
+        catalogue: &Catalogue,
+        name: &str,
+        description: &str,
+        permissions: &[String],
+    ) -> Result<Self> {
+        let mut check = Check::new();
+        let name = check.field("name", line(name, NAME_MAX_CHARS));
+        let description = check.field("description", optional_line(description, DESCRIPTION_MAX_CHARS));
+        let permissions = known_codes(&mut check, catalogue, permissions);
+        let whole = name.zip(description).map(|(name, description)| Self {
+            name,
+            description: description.unwrap_or_default(),
+            permissions,
+        });
+        check.finish(whole)
+    }
+}
+
+/// What is to change of a role; None stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct RoleChanges {
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) permissions: Option<Vec<String>>,
+    pub(super) is_active: Option<bool>,
+}
+
+impl RoleChanges {
+    pub fn parse(
+        catalogue: &Catalogue,
+        name: Option<&str>,
+        description: Option<&str>,
+        permissions: Option<&[String]>,
+        is_active: Option<bool>,
+    ) -> Result<Self> {
+        let mut check = Check::new();
+        let mut changes = Self { is_active, ..Self::default() };
+        if let Some(name) = name {
+            changes.name = check.field("name", line(name, NAME_MAX_CHARS));
+        }
+        if let Some(description) = description {
+            let parsed = check.field("description", optional_line(description, DESCRIPTION_MAX_CHARS));
+            changes.description = parsed.map(Option::unwrap_or_default);
+        }
+        if let Some(permissions) = permissions {
+            changes.permissions = Some(known_codes(&mut check, catalogue, permissions));
+        }
+        check.finish(Some(changes))
+    }
+
+    /// Only switched on or off.
+    pub fn switched(is_active: bool) -> Self {
+        Self { is_active: Some(is_active), ..Self::default() }
+    }
+
+    pub(super) fn over(&self, was: &Role) -> Role {
+        let now = was.clone();
+        Role {
+            name: self.name.clone().unwrap_or(now.name),
+            description: self.description.clone().unwrap_or(now.description),
+            permissions: self.permissions.clone().unwrap_or(now.permissions),
+            is_active: self.is_active.unwrap_or(now.is_active),
+            ..now
+        }
+    }
+}
+
+fn known_codes(check: &mut Check, catalogue: &Catalogue, codes: &[String]) -> Vec<String> {
+    let mut known: Vec<String> = Vec::with_capacity(codes.len());
+    for code in codes {
+        match catalogue.find(code) {
+            Some(permission) => known.push(permission.code.to_owned()),
+            None => {
+                let shown: String = code.chars().take(60).collect();
+                check.wrong("permissions", "unknown_permission", format!("There is no permission {shown}."));
+            }
+        }
+    }
+    known.sort_unstable();
+    known.dedup();
+    known
+}
+
+/// Whether the caller holds all of this, and so may give it, take it and change who has it. A code of a feature that is gone
+/// gives nobody anything and binds nobody.
+pub fn may_grant<S: AsRef<str>>(by: &By, catalogue: &Catalogue, permissions: &[S]) -> bool {
+    by.rights.is_owner
+        || permissions
+            .iter()
+            .map(AsRef::as_ref)
+            .all(|code| by.rights.holds(code) || catalogue.find(code).is_none())
+}
+
+/// 403 unless the caller holds all of this.
+pub fn must_hold<S: AsRef<str>>(by: &By, catalogue: &Catalogue, permissions: &[S]) -> Result<()> {
+    if may_grant(by, catalogue, permissions) {
+        return Ok(());
+    }
+    let missing: Vec<&str> = permissions
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|code| !by.rights.holds(code) && catalogue.find(code).is_some())
+        .take(5)
+        .collect();
+    Err(Error::forbidden(
+        "beyond_own_rights",
+        format!("This needs rights that you do not have yourself: {}.", missing.join(", ")),
+    ))
+}

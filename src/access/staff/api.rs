@@ -1,0 +1,259 @@
+//! Staff as programs see them.
+
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    Object, OpenApi, Tags,
+    param::{Path, Query},
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    ManageStaff, ViewStaff,
+    model::{Member, NewStaff, StaffChanges, StaffFilter},
+};
+use crate::{
+    access::{
+        extract::ApiUser,
+        people::{Invitation, People},
+    },
+    error::Result,
+    types::{Cursor, Limit},
+    web::{Body, Created, Json},
+};
+
+#[derive(Tags)]
+enum Tag {
+    /// People who work here, and what they may do.
+    Staff,
+}
+
+/// A role, as somebody has it.
+#[derive(Debug, Serialize, Object)]
+pub struct StaffRole {
+    id: Uuid,
+    name: String,
+}
+
+/// A person who works here.
+#[derive(Debug, Serialize, Object)]
+#[oai(rename = "Staff")]
+pub struct StaffView {
+    id: Uuid,
+    name: String,
+    email: String,
+    is_active: bool,
+    /// May do everything.
+    is_owner: bool,
+    /// False until an invited person has chosen a password.
+    has_password: bool,
+    roles: Vec<StaffRole>,
+    #[oai(nullable)]
+    last_signed_in_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Member> for StaffView {
+    fn from(member: Member) -> Self {
+        Self {
+            id: member.id.0,
+            is_owner: member.is_owner(),
+            name: member.name,
+            email: member.email,
+            is_active: member.is_active,
+            has_password: member.has_password,
+            roles: member
+                .roles
+                .into_iter()
+                .map(|role| StaffRole { id: role.id.0, name: role.name })
+                .collect(),
+            last_signed_in_at: member.last_signed_in_at,
+            created_at: member.created_at,
+            updated_at: member.updated_at,
+        }
+    }
+}
+
+/// One page of staff.
+#[derive(Debug, Serialize, Object)]
+pub struct StaffList {
+    items: Vec<StaffView>,
+    /// Hand it back as `cursor` for the next page; null on the last one.
+    #[oai(nullable)]
+    next_cursor: Option<String>,
+    /// How many there are; only when `total=true` asks for it.
+    #[oai(nullable)]
+    total: Option<i64>,
+}
+
+/// A new person.
+#[derive(Debug, Object)]
+#[oai(rename = "NewStaff")]
+pub struct NewStaffBody {
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+    /// They sign in with it. It may be in use at other providers.
+    #[oai(validator(max_length = 254))]
+    email: String,
+    /// None that holds more than the caller does.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    role_ids: Vec<Uuid>,
+    /// Mail a link by which the person chooses a password; true unless said otherwise.
+    #[oai(nullable)]
+    send_mail: Option<bool>,
+}
+
+/// Changes of a person; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(rename = "StaffChanges")]
+pub struct StaffChangesBody {
+    #[oai(nullable, validator(min_length = 1, max_length = 100))]
+    name: Option<String>,
+    #[oai(nullable, validator(max_length = 254))]
+    email: Option<String>,
+    /// The roles that the person is to have. Those that the caller may not take stay, listed or not.
+    #[oai(nullable, validator(max_items = 50))]
+    role_ids: Option<Vec<Uuid>>,
+    #[oai(nullable)]
+    is_active: Option<bool>,
+}
+
+/// How a sign-in link is handed over.
+#[derive(Debug, Object)]
+#[oai(rename = "NewResetLink")]
+pub struct ResetLinkBody {
+    /// Mail it to the person; else the answer holds it. True unless said otherwise.
+    #[oai(nullable)]
+    send_mail: Option<bool>,
+}
+
+/// A link by which a person chooses a password, once.
+#[derive(Debug, Serialize, Object)]
+pub struct ResetLink {
+    /// The person's address.
+    email: String,
+    was_mailed: bool,
+    /// Only when it was not mailed. It is shown this once, and lets in whoever opens it first.
+    #[oai(nullable)]
+    link: Option<String>,
+    expires_at: DateTime<Utc>,
+}
+
+/// Operations on staff.
+pub struct StaffApi {
+    people: People,
+}
+
+impl StaffApi {
+    pub fn new(people: People) -> Self {
+        Self { people }
+    }
+}
+
+#[OpenApi(tag = "Tag::Staff")]
+impl StaffApi {
+    /// List staff
+    ///
+    /// By name.
+    #[oai(path = "/staff", method = "get", operation_id = "list_staff")]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter of the query")]
+    async fn list_staff(
+        &self,
+        by: ApiUser<ViewStaff>,
+        /// A part of the name or address.
+        #[oai(validator(max_length = 100))]
+        search: Query<Option<String>>,
+        is_active: Query<Option<bool>>,
+        /// 1-200; 25 unless said otherwise.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<i64>>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// Count them all as well.
+        total: Query<Option<bool>>,
+    ) -> Result<Json<StaffList>> {
+        let limit = Limit::parse(limit.0)?;
+        let after = cursor.0.as_deref().map(Cursor::decode).transpose()?;
+        let filter = StaffFilter { search: search.0, is_active: is_active.0 };
+        let after = after.as_ref().map(|cursor| &cursor.0);
+        let (members, next) = self.people.list_staff(&by, &filter, after, limit).await?;
+        let total = if total.0 == Some(true) {
+            let (active, disabled) = self.people.count_staff(&by, &filter).await?;
+            Some(match filter.is_active {
+                Some(true) => active,
+                Some(false) => disabled,
+                None => active + disabled,
+            })
+        } else {
+            None
+        };
+        Ok(Json(StaffList {
+            items: members.into_iter().map(StaffView::from).collect(),
+            next_cursor: next.map(|mark| Cursor(mark).encode()).transpose()?,
+            total,
+        }))
+    }
+
+    /// Add a person
+    ///
+    /// They have no password yet: a mailed link lets them choose one. 403 when a role holds more than the caller does.
+    #[oai(path = "/staff", method = "post", operation_id = "create_staff")]
+    async fn create_staff(
+        &self,
+        by: ApiUser<ManageStaff>,
+        body: Body<NewStaffBody>,
+    ) -> Result<Created<StaffView>> {
+        let NewStaffBody { name, email, role_ids, send_mail } = body.0;
+        let new = NewStaff::parse(&name, &email, &role_ids)?;
+        let invitation = if send_mail == Some(false) { Invitation::None } else { Invitation::Mailed };
+        let (member, _link) = self.people.create_staff(&by, &new, invitation).await?;
+        Ok(Created(member.into()))
+    }
+
+    /// Read a person
+    #[oai(path = "/staff/:id", method = "get", operation_id = "get_staff")]
+    async fn get_staff(&self, by: ApiUser<ViewStaff>, id: Path<Uuid>) -> Result<Json<StaffView>> {
+        Ok(Json(self.people.get_staff(&by, id.0.into()).await?.into()))
+    }
+
+    /// Change a person
+    ///
+    /// 403 for an owner unless the caller is one, and for the address or state of a person who may do more than the caller. 409
+    /// `last_owner` and `own_account` keep an owner, and the caller, from being switched off.
+    #[oai(path = "/staff/:id", method = "patch", operation_id = "change_staff")]
+    async fn change_staff(
+        &self,
+        by: ApiUser<ManageStaff>,
+        id: Path<Uuid>,
+        body: Body<StaffChangesBody>,
+    ) -> Result<Json<StaffView>> {
+        let changes = StaffChanges::parse(
+            body.0.name.as_deref(),
+            body.0.email.as_deref(),
+            body.0.role_ids.as_deref(),
+            body.0.is_active,
+        )?;
+        Ok(Json(self.people.change_staff(&by, id.0.into(), &changes).await?.into()))
+    }
+
+    /// Make a sign-in link
+    ///
+    /// The old password works until the link is used.
+    #[oai(path = "/staff/:id/reset-link", method = "post", operation_id = "create_reset_link")]
+    async fn create_reset_link(
+        &self,
+        by: ApiUser<ManageStaff>,
+        id: Path<Uuid>,
+        body: Body<ResetLinkBody>,
+    ) -> Result<Created<ResetLink>> {
+        let by_mail = body.0.send_mail != Some(false);
+        let (member, link) = self.people.issue_reset_link(&by, id.0.into(), by_mail).await?;
+        Ok(Created(ResetLink {
+            email: member.email,
+            was_mailed: link.was_mailed,
+            link: (!by_mail).then_some(link.url),
+            expires_at: link.expires_at,
+        }))
+    }
+}

@@ -1,0 +1,32 @@
+//! Staff: the people who work for a tenant.
+//!
+//! Owns `staff` and `staff_role`. An owner is changed by owners alone; nobody takes over, switches off or lets in again a
+//! person who may do more than they may themselves; the last owner stays.
+
+mod api;
+mod model;
+mod pages;
+mod rules;
+mod store;
+
+pub use api::StaffApi;
+pub use model::{Member, NewStaff, StaffChanges, StaffFilter, StaffMark};
+pub use pages::pages;
+pub(super) use rules::{change_staff, create_staff, lock_within_reach};
+pub(super) use store::{count_by_state, find_by_email, get_member, list_page};
+
+use super::{right::rights, shell::NavItem};
+
+rights! { "Staff and roles", STAFF:
+    ViewStaff = "staff.view", "staff.read", "View staff", "See who works here and which roles they have.";
+    ManageStaff = "staff.manage", "staff.write", "Manage staff", "Add staff, give and take roles, switch people off, make sign-in links.";
+}
+
+/// The portal's entry.
+pub const STAFF_NAV: &[NavItem] = &[NavItem {
+    group: "Administration",
+    label: "Staff",
+    href: "/staff",
+    icon: "staff",
+    permission: Some("staff.view"),
+}];

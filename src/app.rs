@@ -1,0 +1,309 @@
+//! The composition root: builds every part once, and mounts what the features offer. The only room that names them all.
+
+mod background;
+mod docs;
+mod front;
+mod probes;
+mod server;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Response, Route, http::Method};
+use poem_openapi::{OpenApi, OpenApiService};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+pub use server::{Role, serve};
+
+use crate::{
+    access::{
+        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, NavItem, People, RolesApi, StaffApi,
+    },
+    audit::AnchorKey,
+    config::Settings,
+    db::{Db, LoginRoles, PoolSettings},
+    error::{OrInternal, Result},
+    isp::{
+        areas::{self, AreasApi},
+        customers::{
+            self, CustomersApi,
+            import::{self, ImportsApi},
+        },
+    },
+    jobs::Runner,
+    mail::{self, Post},
+    platform,
+    portal::{audit_trail, dashboard, search, settings},
+    secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
+    telemetry::Metrics,
+    tenancy::{self, Dns, News, Registry, Resolver},
+    web::{Assets, Pages, RateLimits, RouteTable, Routed, Surface, document, operations_of},
+};
+
+/// Where the API lies on every host that has it.
+pub const API_PREFIX: &str = "/api/v1";
+/// Where the platform's own API lies.
+pub const PLATFORM_API_PREFIX: &str = "/api/platform/v1";
+
+/// The parts of this process that everything else is made of.
+#[derive(Clone)]
+pub struct Parts {
+    pub settings: Arc<Settings>,
+    pub store: Arc<dyn SecretStore>,
+    pub keyring: Arc<Keyring>,
+    pub db: Db,
+    pub registry: Registry,
+    pub resolver: Resolver,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Parts {
+    /// Opens the secret store and names the pools; connects to nothing yet.
+    pub async fn open(settings: Settings) -> Result<Self> {
+        let settings = Arc::new(settings);
+        let store = open_store(&settings.secrets).await?;
+        let role_key = deployment_key(store.as_ref(), tenancy::ROLE_KEY).await?;
+        let server: tokio_postgres::Config = settings.database_url()?.parse().internal()?;
+        let prefix = settings
+            .database
+            .role_prefix
+            .clone()
+            .or_else(|| server.get_dbname().map(str::to_owned))
+            .unwrap_or_else(|| "lastmile".into());
+        let roles = LoginRoles {
+            prefix,
+            password: Box::new(move |role| {
+                role_password(&role_key, role).unwrap_or_else(|_| String::new().into())
+            }),
+        };
+        let db = Db::new(server, roles, pool_settings(&settings));
+        let registry = Registry::new(db.clone(), News::new());
+        let resolver = Resolver::new(registry.clone(), settings.clone());
+        let keyring = Arc::new(Keyring::open(store.clone()).await?);
+        let metrics = Arc::new(Metrics::new()?);
+        Ok(Self { settings, store, keyring, db, registry, resolver, metrics })
+    }
+
+    /// Sets the deployment up where it is not, and brings the control plane up to date.
+    pub async fn prepare(&self) -> Result<()> {
+        if !tenancy::is_set_up(&self.db).await {
+            tenancy::bootstrap(&self.db, self.settings.database_url()?).await?;
+        }
+        tenancy::migrate_public(&self.db).await
+    }
+}
+
+fn pool_settings(settings: &Settings) -> PoolSettings {
+    let database = &settings.database;
+    PoolSettings {
+        control_connections: database.control_connections,
+        owner_connections: database.owner_connections,
+        shard_connections: database.shard_connections,
+        wait_ms: database.wait_ms,
+        tenants_per_connection: database.tenants_per_connection,
+        connection_age_seconds: database.connection_age_seconds,
+    }
+}
+
+/// The key that the heads of audit chains are anchored with.
+pub async fn anchor_key(store: &dyn SecretStore) -> Result<AnchorKey> {
+    Ok(AnchorKey::new(deployment_key(store, "audit-anchor").await?.expose()))
+}
+
+/// Every permission of the program.
+pub fn catalogue() -> Catalogue {
+    Catalogue::new(&[
+        customers::PERMISSIONS,
+        areas::PERMISSIONS,
+        access::STAFF,
+        access::ROLES,
+        access::API_KEY_PERMISSIONS,
+        audit_trail::AUDIT,
+        settings::SETTINGS,
+    ])
+}
+
+/// The portal's navigation, in order.
+fn navigation() -> Vec<NavItem> {
+    [
+        dashboard::NAV,
+        customers::NAV,
+        areas::NAV,
+        import::NAV,
+        access::STAFF_NAV,
+        access::ROLES_NAV,
+        access::NAV,
+        audit_trail::NAV,
+        settings::NAV,
+    ]
+    .concat()
+}
+
+/// What the server is made of, beyond [`Parts`].
+#[derive(Clone)]
+pub struct App {
+    pub parts: Parts,
+    pub access: Access,
+    pub pages: Pages,
+    pub limits: Arc<RateLimits>,
+    pub dns: Dns,
+    pub tenant_keys: TenantKeys,
+    pub people: People,
+    pub post: Post,
+    /// The heads of audit chains are anchored with it.
+    pub anchor: AnchorKey,
+    /// Rings when a job was enqueued in this process.
+    pub bell: Arc<Notify>,
+}
+
+impl App {
+    pub async fn build(parts: Parts) -> Result<Self> {
+        let pages = Pages::load(Assets::load()?)?;
+        let keys = AccessKeys::open(&parts.store).await?;
+        let access = Access::new(
+            &parts.registry,
+            parts.settings.clone(),
+            catalogue(),
+            navigation(),
+            pages.clone(),
+            keys,
+        );
+        let limits = Arc::new(RateLimits::new(&parts.settings.limits));
+        let dns = Dns::new(parts.settings.tenants.dns_server)?;
+        let tenant_keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone());
+        let people = People::new(access.clone(), tenant_keys.clone(), parts.resolver.clone());
+        let post = Post::open(&parts.settings.mail)?;
+        let anchor = anchor_key(parts.store.as_ref()).await?;
+        let bell = Arc::new(Notify::new());
+        Ok(Self { parts, access, pages, limits, dns, tenant_keys, people, post, anchor, bell })
+    }
+
+    /// The jobs that a worker runs.
+    pub fn runner(&self) -> Runner {
+        let mut runner = Runner::new(self.parts.registry.clone(), self.bell.clone());
+        mail::handlers(&mut runner, &self.parts.db, &self.tenant_keys, &self.post);
+        import::handlers(&mut runner, &self.parts.db);
+        runner
+    }
+
+    /// The API inside a tenant.
+    fn tenant_api(&self) -> impl OpenApi + use<> {
+        let parts = &self.parts;
+        let settings_api = settings::SettingsApi::new(
+            self.access.clone(),
+            parts.registry.clone(),
+            parts.settings.clone(),
+            self.dns.clone(),
+        );
+        (
+            docs::DocsApi,
+            AccessApi::new(self.access.clone()),
+            ApiKeyApi::new(self.access.clone()),
+            StaffApi::new(self.people.clone()),
+            RolesApi::new(self.people.clone()),
+            CustomersApi::new(parts.db.clone()),
+            ImportsApi::new(parts.db.clone()),
+            AreasApi::new(parts.db.clone()),
+            audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
+            settings_api,
+        )
+    }
+
+    /// What a tenant's host serves, and the API host for a tenant that was named by header.
+    fn tenant_routes(&self) -> Mounted {
+        let mut table = RouteTable::new(Surface::Tenant);
+        docs::pages(&mut table, "/api/openapi.json");
+        dashboard::pages(&mut table);
+        search::pages(&mut table);
+        customers::pages(&mut table);
+        import::pages(&mut table);
+        areas::pages(&mut table);
+        access::pages(&mut table);
+        access::well_known(&mut table, &self.access);
+        access::forgot_pages(&mut table);
+        access::staff_pages(&mut table);
+        access::role_pages(&mut table);
+        audit_trail::pages(&mut table);
+        settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
+        let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
+            .url_prefix(API_PREFIX)
+            .description("One provider's customers, plant, money and messages. Name the provider by its host, or on the API host by `X-Tenant-ID`.");
+        let document = document(&service.spec());
+        let mut listed = operations_of(&document, Surface::TenantApi, API_PREFIX);
+        docs::spec(&mut table, &document);
+        let (route, pages) = table.finish();
+        listed.extend(pages);
+        Mounted {
+            endpoint: route.nest_no_strip(API_PREFIX, Route::new().nest(API_PREFIX, service)),
+            listed,
+            document,
+        }
+    }
+
+    /// What the base domain serves.
+    fn platform_routes(&self) -> Mounted {
+        let mut table = RouteTable::new(Surface::Platform);
+        platform::pages(&mut table);
+        access::well_known(&mut table, &self.access);
+        docs::pages(&mut table, "/api/platform/openapi.json");
+        let service = OpenApiService::new(
+            platform::SignupApi::new(self.signups()),
+            "Lastmile platform",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .url_prefix(PLATFORM_API_PREFIX)
+        .description("Signing providers up.");
+        let document = document(&service.spec());
+        let mut listed = operations_of(&document, Surface::Platform, PLATFORM_API_PREFIX);
+        docs::platform_spec(&mut table, &document);
+        let (route, pages) = table.finish();
+        listed.extend(pages);
+        let endpoint =
+            route.nest_no_strip(PLATFORM_API_PREFIX, Route::new().nest(PLATFORM_API_PREFIX, service));
+        Mounted { endpoint, listed, document }
+    }
+
+    /// Everything that a page's handler may ask for.
+    fn with_state(&self, route: Route) -> impl Endpoint<Output = Response> + use<> {
+        route
+            .data(self.parts.settings.clone())
+            .data(self.parts.db.clone())
+            .data(self.parts.resolver.clone())
+            .data(self.dns.clone())
+            .data(self.signups())
+            .data(self.people.clone())
+            .map_to_response()
+    }
+
+    pub fn signups(&self) -> Arc<platform::Signups> {
+        Arc::new(platform::Signups::new(
+            self.parts.resolver.clone(),
+            self.parts.keyring.clone(),
+            self.access.clone(),
+        ))
+    }
+
+    /// Every route of the program with its authority.
+    pub fn routes(&self) -> Vec<Routed> {
+        let mut listed = probes::listed();
+        listed.extend(self.platform_routes().listed);
+        listed.extend(self.tenant_routes().listed);
+        listed
+    }
+
+    /// The API's document; the platform's own on request.
+    pub fn openapi(&self, platform: bool) -> Value {
+        if platform { self.platform_routes().document } else { self.tenant_routes().document }
+    }
+}
+
+/// A surface's router, what it serves, and the document of its API.
+struct Mounted {
+    endpoint: Route,
+    listed: Vec<Routed>,
+    document: Value,
+}
+
+/// Methods that the front door lets in at all.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];

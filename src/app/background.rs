@@ -1,0 +1,71 @@
+//! What runs beside the requests: warm schemas, jobs, closing tenants, domains looked at again.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use crate::{
+    audit::Sealer,
+    error::Result,
+    tenancy::{self, Registry},
+};
+
+const WARM_EVERY: Duration = Duration::from_secs(2);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const LIMITS_EVERY: Duration = Duration::from_secs(300);
+
+/// Runs `work` now and then until told to stop. A failure is logged and tried again at the next turn.
+pub async fn every<F: Future<Output = Result<()>>>(
+    name: &'static str,
+    pause: Duration,
+    stop: CancellationToken,
+    mut work: impl FnMut() -> F,
+) {
+    loop {
+        if let Err(error) = work().await {
+            tracing::warn!(work = name, %error, "background work failed");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// The worker's tasks. They end when `stop` is cancelled and what they are at is done.
+pub async fn work(app: App, stop: CancellationToken) {
+    let warm = app.clone();
+    let closing = app.parts.registry.clone();
+    let domains = app.clone();
+    let sealer = Sealer::new(app.parts.registry.clone(), app.anchor.clone());
+    tokio::join!(
+        sealer.run(stop.clone()),
+        app.runner().run(stop.clone()),
+        every("warm schemas", WARM_EVERY, stop.clone(), move || keep_warm(warm.clone())),
+        every("closing tenants", SWEEP_EVERY, stop.clone(), move || finish_closing(closing.clone())),
+        every("domains", SWEEP_EVERY, stop, move || recheck_domains(domains.clone())),
+    );
+}
+
+async fn keep_warm(app: App) -> Result<()> {
+    tenancy::keep_warm(&app.parts.db, app.parts.settings.pool.warm_schemas).await
+}
+
+async fn finish_closing(registry: Registry) -> Result<()> {
+    tenancy::finish_closing(&registry).await.map(drop)
+}
+
+async fn recheck_domains(app: App) -> Result<()> {
+    let hours = app.parts.settings.tenants.domain_recheck_hours;
+    tenancy::recheck_domains(&app.parts.registry, &app.dns, hours).await.map(drop)
+}
+
+/// What a web process does beside its requests.
+pub async fn attend(app: App, stop: CancellationToken) {
+    every("rate limits", LIMITS_EVERY, stop, move || {
+        app.limits.sweep();
+        std::future::ready(Ok(()))
+    })
+    .await;
+}

@@ -1,0 +1,444 @@
+//! The front door: every request passes here once. Id, address, limits, tenant, then the surface's own router; and on the way
+//! back failures become bytes, and every answer gets its headers, its log line and its place in the metrics.
+
+use std::time::Instant;
+
+use poem::{
+    Endpoint, Request, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+};
+use serde::Serialize;
+use tracing::{Instrument, Span, field::Empty};
+
+use super::{
+    App, METHODS,
+    probes::{self, Draining},
+};
+use crate::{
+    config::Settings,
+    error::{Error, Result},
+    tenancy::{Place, Tenant},
+    web::{self, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies},
+};
+
+const CSP_BASE: &str = "default-src 'self'; script-src 'self'; img-src 'self' data: https:; connect-src 'self'; \
+    font-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; ";
+
+/// The portal's policy with one part of its own.
+pub fn content_security_policy(own: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("{CSP_BASE}form-action 'self'; {own}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// The base domain's policy: its sign-up form ends, by a redirect, on the new portal's host.
+fn platform_policy(settings: &Settings) -> HeaderValue {
+    let portals = settings.url_of(&format!("*.{}", settings.base_domain));
+    HeaderValue::from_str(&format!("{CSP_BASE}form-action 'self' {portals}; style-src 'self'"))
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+}
+
+/// The public keys of access tokens are the same on every host.
+const JWKS: &str = "/.well-known/jwks.json";
+
+/// The outermost endpoint.
+pub struct Front {
+    app: App,
+    proxies: TrustedProxies,
+    draining: Draining,
+    platform: BoxEndpoint<'static>,
+    tenant: BoxEndpoint<'static>,
+    platform_listed: Vec<Routed>,
+    tenant_listed: Vec<Routed>,
+    csp: HeaderValue,
+    platform_csp: HeaderValue,
+}
+
+/// What one request is remembered by until it is answered.
+struct Seen {
+    origin: Origin,
+    method: Method,
+    path: String,
+    host: String,
+    is_api: bool,
+    is_platform: bool,
+    route: RouteNote,
+    standing: StandingNote,
+    tenant: Option<Tenant>,
+    cors: Option<HeaderValue>,
+}
+
+impl Front {
+    pub fn new(app: App, draining: Draining) -> Self {
+        use poem::EndpointExt;
+        let (platform, tenant) = (app.platform_routes(), app.tenant_routes());
+        Self {
+            proxies: TrustedProxies::new(app.parts.settings.trusted_proxies.clone()),
+            platform: app.with_state(platform.endpoint).boxed(),
+            tenant: app.with_state(tenant.endpoint).boxed(),
+            platform_listed: platform.listed,
+            tenant_listed: tenant.listed,
+            csp: content_security_policy("style-src 'self'"),
+            platform_csp: platform_policy(&app.parts.settings),
+            app,
+            draining,
+        }
+    }
+
+    async fn answer(&self, mut request: Request, seen: &mut Seen) -> Result<Response> {
+        if let Some(probe) = self.probe(&request, seen).await? {
+            return Ok(probe);
+        }
+        self.app.limits.address(seen.origin.address, &seen.standing)?;
+        let place = self.app.parts.resolver.place_of(&request).await?;
+        if let Place::Tenant { tenant, .. } = &place {
+            seen.tenant = Some(tenant.clone());
+        }
+        let extensions = request.extensions_mut();
+        extensions.insert(seen.origin.clone());
+        extensions.insert(seen.standing.clone());
+        extensions.insert(seen.route.clone());
+        extensions.insert(self.app.access.clone());
+        extensions.insert(self.app.limits.clone());
+        let surface = match &place {
+            Place::Platform => {
+                seen.is_platform = true;
+                &self.platform
+            }
+            Place::Api => {
+                let document =
+                    matches!(seen.path.as_str(), "/api/openapi.json" | "/api/docs" | "/api/redoc" | JWKS);
+                if !document {
+                    return Err(if seen.is_api {
+                        Error::malformed("tenant_missing", "Name the provider in X-Tenant-ID.")
+                    } else {
+                        Error::not_found("page")
+                    });
+                }
+                &self.tenant
+            }
+            Place::Tenant { by_header, .. } => {
+                if *by_header && !seen.is_api && seen.path != JWKS {
+                    return Err(Error::not_found("page"));
+                }
+                let Some(tenant) = place.open_tenant()?.cloned() else {
+                    return Err(Error::not_found("provider"));
+                };
+                if let Some(preflight) = self.cors(&request, &tenant, seen).await? {
+                    return Ok(preflight);
+                }
+                self.app.limits.tenant(tenant.id(), &seen.standing)?;
+                request.extensions_mut().insert(tenant);
+                &self.tenant
+            }
+        };
+        // Only here it is known whose methods `Allow` has to name.
+        if !METHODS.contains(request.method()) {
+            return Err(Error::MethodNotAllowed);
+        }
+        request.extensions_mut().insert(place);
+        surface.call(request).await.map_err(web::from_poem)
+    }
+
+    async fn probe(&self, request: &Request, seen: &Seen) -> Result<Option<Response>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(None);
+        }
+        Ok(match seen.path.as_str() {
+            "/livez" => Some(probes::livez()),
+            "/readyz" => Some(probes::readyz(&self.app.parts, &self.draining).await),
+            "/internal/tls-allowed" => {
+                Some(probes::tls_allowed(&self.app.parts, &seen.origin, request.uri().query()).await?)
+            }
+            path => match path.strip_prefix("/static/") {
+                Some(file) => {
+                    seen.route.set("/static/{path}".into());
+                    Some(self.app.pages.assets().serve(file)?)
+                }
+                None => None,
+            },
+        })
+    }
+
+    /// Other sites' scripts may call a tenant's API only from origins that the tenant named.
+    async fn cors(&self, request: &Request, tenant: &Tenant, seen: &mut Seen) -> Result<Option<Response>> {
+        let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| seen.is_api) else {
+            return Ok(None);
+        };
+        let allowed = match origin.to_str() {
+            Ok(text) => self.app.access.cors_allows(tenant, text).await?,
+            Err(_) => false,
+        };
+        if allowed {
+            seen.cors = Some(origin.clone());
+        }
+        let is_preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if !is_preflight {
+            return Ok(None);
+        }
+        if !allowed {
+            return Err(Error::forbidden(
+                "foreign_origin",
+                "This provider's API is not open to this origin.",
+            ));
+        }
+        let response = Response::builder()
+            .status(StatusCode::NO_CONTENT)
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE")
+            .header(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "authorization, content-type, idempotency-key, x-tenant-id",
+            )
+            .header(header::ACCESS_CONTROL_MAX_AGE, "600")
+            .finish();
+        Ok(Some(response))
+    }
+
+    /// A failure as bytes: a problem for programs, a page for people.
+    fn present(&self, error: &Error, seen: &Seen) -> Response {
+        if let Error::Internal { .. } = error {
+            tracing::error!(request_id = %seen.origin.request_id, path = seen.path, %error, "a defect");
+        }
+        if seen.is_api {
+            return web::problem(error, Some(seen.origin.request_id));
+        }
+        let mut response = self.failure_page(error, seen).unwrap_or_else(|broken| {
+            tracing::error!(error = %broken, "the page of a failure is broken");
+            web::problem(error, Some(seen.origin.request_id))
+        });
+        web::failure_headers(error, &mut response);
+        response
+    }
+
+    fn failure_page(&self, error: &Error, seen: &Seen) -> Result<Response> {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let page = BareMeta::new(seen.origin.request_id.to_string());
+        let settings = &self.app.parts.settings;
+        let pages = &self.app.pages;
+        let home = "/".to_owned();
+        match error {
+            Error::NotFound { what: "provider" } => {
+                let view = UnknownTenant {
+                    page: page.titled("No portal here"),
+                    host: seen.host.clone(),
+                    home_url: settings.url_of(&settings.base_domain),
+                };
+                pages.page_with(status, "public/unknown_tenant.html", &view)
+            }
+            Error::Forbidden { code: "tenant_suspended" | "tenant_closing", .. } => {
+                let view = Suspended { page: page.titled("Suspended"), support_email: None };
+                pages.page_with(status, "public/suspended.html", &view)
+            }
+            Error::Unavailable { .. } => {
+                let view = Unavailable {
+                    page: page.titled("Not now"),
+                    title: "Back in a moment",
+                    detail: error.detail(),
+                    retry_href: home,
+                };
+                pages.page_with(status, "public/unavailable.html", &view)
+            }
+            _ => {
+                let title = title_of(error);
+                let failure = Failure {
+                    status: status.as_u16(),
+                    title,
+                    detail: error.detail(),
+                    home_href: home,
+                    home_label: "To the start",
+                };
+                let view = FailurePage { page: page.titled(title), error: failure };
+                pages.page_with(status, "errors/error.html", &view)
+            }
+        }
+    }
+
+    /// One span for each request, when somebody collects them.
+    fn span(&self, seen: &Seen) -> Span {
+        if self.app.parts.settings.otlp.endpoint.is_none() {
+            return Span::none();
+        }
+        tracing::info_span!(
+            "request",
+            otel.kind = "server",
+            request_id = %seen.origin.request_id,
+            http.request.method = seen.method.as_str(),
+            http.route = Empty,
+            http.response.status_code = Empty,
+            tenant = Empty,
+        )
+    }
+
+    /// RFC 9110 wants a 405 to say which methods would do.
+    fn allow(&self, response: &mut Response, seen: &Seen) {
+        if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+            return;
+        }
+        let listed = if seen.is_platform { &self.platform_listed } else { &self.tenant_listed };
+        if let Ok(value) = HeaderValue::from_str(&web::allowed_methods(listed, &seen.path)) {
+            response.headers_mut().insert(header::ALLOW, value);
+        }
+    }
+
+    fn finish(&self, response: &mut Response, seen: &Seen) {
+        self.allow(response, seen);
+        let headers = response.headers_mut();
+        let set = |headers: &mut HeaderMap, name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        set(headers, "x-request-id", &seen.origin.request_id.to_string());
+        if let Some(tenant) = &seen.tenant {
+            set(headers, "x-tenant", tenant.slug.as_str());
+        }
+        if let Some(origin) = &seen.cors {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        }
+        if seen.is_api {
+            headers.append(header::VARY, HeaderValue::from_static("origin, authorization"));
+            headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        }
+        headers
+            .entry("content-security-policy")
+            .or_insert_with(|| if seen.is_platform { self.platform_csp.clone() } else { self.csp.clone() });
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+        headers.insert(
+            "permissions-policy",
+            HeaderValue::from_static("geolocation=(self), camera=(), microphone=()"),
+        );
+        if self.app.parts.settings.is_https() {
+            let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+        }
+        if let Some(standing) = seen.standing.get() {
+            standing.tell(response);
+        }
+    }
+}
+
+const EXPOSED: &str =
+    "x-request-id, x-tenant, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after";
+
+impl Endpoint for Front {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let path = request.uri().path().to_owned();
+        let mut seen = Seen {
+            origin: Origin::of(&request, &self.proxies),
+            method: request.method().clone(),
+            is_api: path.starts_with("/api/") || path == "/api",
+            host: request.header(header::HOST).unwrap_or_default().chars().take(300).collect(),
+            path,
+            is_platform: false,
+            route: RouteNote::default(),
+            standing: StandingNote::default(),
+            tenant: None,
+            cors: None,
+        };
+        let span = self.span(&seen);
+        let mut response = match self.answer(request, &mut seen).instrument(span.clone()).await {
+            Ok(response) => response,
+            Err(error) => self.present(&error, &seen),
+        };
+        if let Some(operation) = response.data::<poem_openapi::OperationId>() {
+            seen.route.set(operation.0.into());
+        }
+        self.finish(&mut response, &seen);
+        let (took, route, status) =
+            (started.elapsed(), seen.route.get().unwrap_or("none"), response.status().as_u16());
+        self.app.parts.metrics.observe_request(route, &seen.method, status, took);
+        span.record("http.route", route).record("http.response.status_code", status);
+        if let Some(tenant) = &seen.tenant {
+            span.record("tenant", tenant.slug.as_str());
+        }
+        if self.app.parts.settings.log.requests {
+            tracing::info!(
+                target: "lastmile::requests",
+                request_id = %seen.origin.request_id,
+                tenant = seen.tenant.as_ref().map(|tenant| tenant.slug.as_str()),
+                method = seen.method.as_str(),
+                route,
+                status,
+                micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                "request",
+            );
+        }
+        Ok(response)
+    }
+}
+
+fn title_of(error: &Error) -> &'static str {
+    match error {
+        Error::NotFound { .. } => "Nothing here",
+        Error::Forbidden { .. } => "Not allowed",
+        Error::TooMany { .. } => "Too many requests",
+        Error::Internal { .. } => "Something went wrong",
+        Error::TooLarge { .. } => "Too large",
+        _ => "That did not work",
+    }
+}
+
+/// What a page outside any frame says of itself.
+#[derive(Serialize)]
+struct BareMeta {
+    #[serde(flatten)]
+    page: PageMeta,
+    csrf: Option<String>,
+    brand: Option<String>,
+}
+
+impl BareMeta {
+    fn new(request_id: String) -> Self {
+        let page = PageMeta { title: String::new(), request_id, theme: None, flash: Vec::new() };
+        Self { page, csrf: None, brand: None }
+    }
+
+    fn titled(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.page.title);
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct UnknownTenant {
+    page: BareMeta,
+    host: String,
+    home_url: String,
+}
+
+#[derive(Serialize)]
+struct Suspended {
+    page: BareMeta,
+    support_email: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Unavailable {
+    page: BareMeta,
+    title: &'static str,
+    detail: String,
+    retry_href: String,
+}
+
+#[derive(Serialize)]
+struct FailurePage {
+    page: BareMeta,
+    error: Failure,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    status: u16,
+    title: &'static str,
+    detail: String,
+    home_href: String,
+    home_label: &'static str,
+}

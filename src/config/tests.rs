@@ -1,0 +1,68 @@
+use super::*;
+
+fn env(pairs: &[(&str, &str)]) -> Result<Dict> {
+    environment(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+}
+
+fn load(pairs: &[(&str, &str)]) -> std::result::Result<Settings, String> {
+    let given = Figment::from(Serialized::defaults(env(pairs).unwrap()));
+    over_defaults(&Settings::default(), given)
+        .unwrap()
+        .extract::<Settings>()
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn variables_reach_sections_and_aliases() {
+    let settings = load(&[
+        ("LASTMILE_BASE_DOMAIN", "isp.example"),
+        ("LASTMILE_LOG__LEVEL", "debug"),
+        ("LASTMILE_DATABASE_URL", "postgres://u:hunter2@h/db"),
+        ("LASTMILE_TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
+        ("HOME", "/root"),
+    ])
+    .unwrap();
+    assert_eq!(settings.base_domain, "isp.example");
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(settings.trusted_proxies.len(), 1);
+    assert_eq!(settings.database_url().unwrap(), "postgres://u:hunter2@h/db");
+    assert!(!settings.redacted().to_string().contains("hunter2"));
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    let error = load(&[("LASTMILE_LOG__LEVLE", "debug")]).unwrap_err();
+    assert!(error.contains("levle"), "{error}");
+    assert!(load(&[("LASTMILE_COLOUR", "red")]).unwrap_err().contains("colour"));
+}
+
+#[test]
+fn a_file_variable_gives_the_files_content() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "postgres://u:p@h/db\n").unwrap();
+    let settings = load(&[("LASTMILE_DATABASE__URL_FILE", file.path().to_str().unwrap())]).unwrap();
+    assert_eq!(settings.database_url().unwrap(), "postgres://u:p@h/db");
+    assert!(env(&[("LASTMILE_DATABASE__URL_FILE", "/nonexistent")]).is_err());
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    for (mutate, field) in [
+        ((|s: &mut Settings| s.base_domain = "Not A Domain".into()) as fn(&mut Settings), "base_domain"),
+        (|s| s.limits.burst_seconds = 0, "limits.burst_seconds"),
+        (|s| s.mail.kind = MailKind::Smtp, "mail.url"),
+    ] {
+        let mut settings = Settings::default();
+        mutate(&mut settings);
+        let Err(Error::Invalid(fields)) = settings.check() else { panic!("{field} was accepted") };
+        assert_eq!(fields[0].field, field);
+    }
+}
+
+#[test]
+fn another_secret_store_replaces_the_default_one_whole() {
+    let settings =
+        load(&[("LASTMILE_SECRETS__KIND", "aws"), ("LASTMILE_SECRETS__REGION", "eu-west-1")]).unwrap();
+    assert!(matches!(settings.secrets, SecretStoreSettings::Aws { .. }));
+    assert!(matches!(load(&[]).unwrap().secrets, SecretStoreSettings::File { .. }));
+}

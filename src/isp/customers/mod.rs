@@ -1,0 +1,53 @@
+//! Customers: the people and firms that an internet provider connects.
+//!
+//! Owns `customer`, and through `import` the tables of imports. Reads the trail of a customer by `audit`.
+
+mod api;
+mod body;
+mod export;
+pub mod import;
+mod list;
+mod many;
+mod model;
+mod pages;
+mod query;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use crate::access::{NavItem, rights};
+
+pub use api::CustomersApi;
+pub use list::{count, search};
+pub use pages::pages;
+pub use query::Filter;
+
+rights! { "Customers", PERMISSIONS:
+    ViewCustomers = "customers.view", "customers.read", "View customers", "See customers: the list, the map, details and what happened to them.", for [Cashier, Technician, Support, Viewer];
+    CreateCustomers = "customers.create", "customers.write", "Add customers", "Add customers one by one.", for [Support];
+    EditCustomers = "customers.edit", "customers.write", "Edit customers", "Change customers and their status, also many at once.", for [Support];
+    DeleteCustomers = "customers.delete", "customers.write", "Delete customers", "Delete customers, and bring deleted ones back.";
+    ExportCustomers = "customers.export", "customers.read", "Export customers", "Download the list of customers as a file.";
+    ImportCustomers = "customers.import", "customers.write", "Import customers", "Add and change customers from a file.";
+    MergeCustomers = "customers.merge", "customers.write", "Merge customers", "Make one customer out of two.";
+}
+
+/// The navigation's entries.
+pub const NAV: &[NavItem] = &[
+    NavItem {
+        group: "Customers",
+        label: "Customers",
+        href: "/customers",
+        icon: "customers",
+        permission: Some("customers.view"),
+    },
+    NavItem {
+        group: "Customers",
+        label: "Map",
+        href: "/customers/map",
+        icon: "map",
+        permission: Some("customers.view"),
+    },
+];

@@ -1,0 +1,211 @@
+//! The worker: leases due jobs of tenants that are active, runs them, and takes them away or puts them off.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    db::Db,
+    error::Result,
+    tenancy::{Registry, Tenant},
+    types::{JobId, TenantId},
+};
+
+const LEASE_SECONDS: f64 = 60.0;
+const RENEW: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(500);
+const AT_ONCE: usize = 4;
+/// The wait before the nth attempt, in seconds; the last one repeats.
+const BACKOFF_SECONDS: [i64; 6] = [5, 30, 120, 600, 1_800, 3_600];
+
+/// A leased job.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub id: JobId,
+    pub subject: Uuid,
+    /// 1 at the first run.
+    pub attempt: i32,
+}
+
+/// What becomes of a job that was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Done,
+    /// There is more to do: run again, at once or later.
+    Again(DateTime<Utc>),
+}
+
+/// What runs jobs of one kind.
+pub type Handler = Arc<dyn Fn(Tenant, Job) -> BoxFuture<'static, Result<Next>> + Send + Sync>;
+
+/// Runs jobs of the kinds it was given.
+pub struct Runner {
+    db: Db,
+    registry: Registry,
+    handlers: HashMap<&'static str, Handler>,
+    wake: Arc<Notify>,
+}
+
+impl Runner {
+    /// `bell` rings when something was enqueued in this process, so that nobody waits for the next poll.
+    pub fn new(registry: Registry, bell: Arc<Notify>) -> Self {
+        Self { db: registry.db().clone(), registry, handlers: HashMap::new(), wake: bell }
+    }
+
+    /// Names the handler of a kind.
+    pub fn on(&mut self, kind: &'static str, handler: Handler) {
+        self.handlers.insert(kind, handler);
+    }
+
+    /// Works until told to stop, then finishes what is running.
+    pub async fn run(self, stop: CancellationToken) {
+        let runner = Arc::new(self);
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < AT_ONCE && !stop.is_cancelled() {
+                match runner.lease().await {
+                    Ok(Some(leased)) => {
+                        let runner = runner.clone();
+                        running.spawn(async move { runner.run_one(leased).await });
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "jobs cannot be leased");
+                        break;
+                    }
+                }
+            }
+            if stop.is_cancelled() {
+                while running.join_next().await.is_some() {}
+                return;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = runner.wake.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                Some(_) = running.join_next(), if !running.is_empty() => {}
+            }
+        }
+    }
+
+    /// The next due job of an active tenant; the tenant with the longest wait first. A lost lease is taken over.
+    async fn lease(&self) -> Result<Option<Leased>> {
+        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        let lease = Uuid::new_v4();
+        self.db
+            .in_public(async |tx| {
+                let row = tx
+                    .query_opt(
+                        "UPDATE public.job SET lease = $1, attempts = attempts + 1,
+                            leased_until = now() + make_interval(secs => $2)
+                         WHERE id = (
+                            SELECT j.id FROM public.job j JOIN public.tenant t ON t.id = j.tenant_id
+                            WHERE j.due_at <= now() AND (j.leased_until IS NULL OR j.leased_until < now())
+                                AND j.kind = ANY($3) AND t.status = 'active'
+                            ORDER BY j.due_at FOR UPDATE OF j SKIP LOCKED LIMIT 1)
+                         RETURNING id, tenant_id, kind, subject_id, attempts",
+                        &[&lease, &LEASE_SECONDS, &kinds],
+                    )
+                    .await?;
+                Ok(row.map(|row| Leased {
+                    tenant: row.get("tenant_id"),
+                    kind: row.get("kind"),
+                    lease,
+                    job: Job {
+                        id: row.get("id"),
+                        subject: row.get("subject_id"),
+                        attempt: row.get("attempts"),
+                    },
+                }))
+            })
+            .await
+    }
+
+    async fn run_one(&self, leased: Leased) {
+        let ended = tokio::select! {
+            ended = self.work(&leased) => ended,
+            error = self.keep_lease(&leased) => Err(error),
+        };
+        let settled = match ended {
+            Ok(Next::Done) => self.settle(&leased, None).await,
+            Ok(Next::Again(due)) => self.settle(&leased, Some((due, 0))).await,
+            Err(error) => {
+                tracing::error!(kind = leased.kind, tenant = %leased.tenant, %error, "a job failed");
+                let step = usize::try_from(leased.job.attempt - 1)
+                    .unwrap_or_default()
+                    .min(BACKOFF_SECONDS.len() - 1);
+                let wait = BACKOFF_SECONDS.get(step).copied().unwrap_or(3_600);
+                let due = Utc::now() + chrono::Duration::seconds(wait);
+                self.settle(&leased, Some((due, leased.job.attempt))).await
+            }
+        };
+        if let Err(error) = settled {
+            tracing::warn!(kind = leased.kind, %error, "a job's end could not be recorded: it will run again");
+        }
+    }
+
+    async fn work(&self, leased: &Leased) -> Result<Next> {
+        let Some(tenant) = self.registry.find_by_id(leased.tenant).await? else { return Ok(Next::Done) };
+        match self.handlers.get(leased.kind.as_str()) {
+            Some(handler) => handler(tenant, leased.job.clone()).await,
+            None => Ok(Next::Again(Utc::now() + chrono::Duration::minutes(1))),
+        }
+    }
+
+    /// Renews the lease for as long as the work goes on; ends when the lease is lost.
+    async fn keep_lease(&self, leased: &Leased) -> crate::error::Error {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            let renewed = self
+                .db
+                .in_public(async |tx| {
+                    tx.execute(
+                        "UPDATE public.job SET leased_until = now() + make_interval(secs => $3) WHERE id = $1 AND lease = $2",
+                        &[&leased.job.id, &leased.lease, &LEASE_SECONDS],
+                    )
+                    .await
+                })
+                .await;
+            match renewed {
+                Ok(0) => return crate::error::Error::internal("the lease was lost"),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Takes the job away, or puts it off; fenced by the lease, so that a worker that lost it changes nothing.
+    async fn settle(&self, leased: &Leased, again: Option<(DateTime<Utc>, i32)>) -> Result<()> {
+        self.db
+            .in_public(async |tx| match again {
+                None => {
+                    tx.execute(
+                        "DELETE FROM public.job WHERE id = $1 AND lease = $2",
+                        &[&leased.job.id, &leased.lease],
+                    )
+                    .await
+                }
+                Some((due, attempts)) => {
+                    tx.execute(
+                        "UPDATE public.job SET due_at = $3, attempts = $4, lease = NULL, leased_until = NULL
+                         WHERE id = $1 AND lease = $2",
+                        &[&leased.job.id, &leased.lease, &due, &attempts],
+                    )
+                    .await
+                }
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+struct Leased {
+    tenant: TenantId,
+    kind: String,
+    lease: Uuid,
+    job: Job,
+}

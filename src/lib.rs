@@ -1,0 +1,28 @@
+//! Lastmile: one deployment in which many internet providers run their business, each in a schema of its own.
+//!
+//! ARCHITECTURE.md is the map; `tests/it/layers.rs` holds it against this tree.
+
+mod access;
+mod app;
+mod audit;
+mod backup;
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
+mod cli;
+mod config;
+mod db;
+mod demo;
+mod error;
+mod files;
+mod isp;
+mod jobs;
+mod mail;
+mod platform;
+mod portal;
+mod secrets;
+mod sheets;
+mod telemetry;
+mod tenancy;
+mod types;
+mod web;
+
+pub use cli::run;

@@ -1,0 +1,6 @@
+//! The portal's own pages: the dashboard, the search, the trail of what happened, and how the company shows itself.
+
+pub mod audit_trail;
+pub mod dashboard;
+pub mod search;
+pub mod settings;

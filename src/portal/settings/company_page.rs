@@ -1,0 +1,148 @@
+//! The page of the company's profile.
+
+use chrono::{Offset, Utc};
+use poem::{
+    Response, handler,
+    http::{Method, StatusCode},
+    web::Data,
+};
+use serde::Serialize;
+
+use super::{
+    ManageSettings,
+    countries::COUNTRIES,
+    model::{Company, Typed},
+    rules,
+};
+use crate::{
+    access::{CheckedForm, Guarded, PageUser},
+    tenancy::Resolver,
+    types::CURRENCIES,
+    web::{Flash, FormView, Moment, RouteTable},
+};
+
+const PATH: &str = "/settings/company";
+const TEMPLATE: &str = "portal/settings_company.html";
+const FIELDS: [&str; 11] = [
+    "name",
+    "legal_name",
+    "email",
+    "phone",
+    "website",
+    "tax_number",
+    "address",
+    "country",
+    "currency",
+    "time_zone",
+    "area_word",
+];
+
+/// Registers the page and its form's target.
+pub fn pages(table: &mut RouteTable) {
+    table.page::<ManageSettings>(Method::GET, PATH, show_company);
+    table.page::<ManageSettings>(Method::POST, PATH, save_company);
+}
+
+#[derive(Serialize)]
+struct CompanyPage {
+    settings_tab: &'static str,
+    countries: Vec<Choice>,
+    currencies: Vec<Choice>,
+    time_zones: Vec<Choice>,
+    local_time: String,
+    created: Moment,
+    form: FormView,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: String,
+    label: String,
+}
+
+fn choice(value: &str, label: impl Into<String>) -> Choice {
+    Choice { value: value.to_owned(), label: label.into() }
+}
+
+fn page_of(user: &PageUser, form: FormView) -> CompanyPage {
+    let (tenant, now) = (user.tenant(), Utc::now());
+    let zone = tenant.time_zone.0;
+    let mut countries: Vec<Choice> = COUNTRIES.iter().map(|(code, name)| choice(code, *name)).collect();
+    if !COUNTRIES.iter().any(|(code, _)| *code == tenant.country) {
+        countries.push(choice(&tenant.country, tenant.country.clone()));
+    }
+    let time_zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| {
+        let seconds = now.with_timezone(zone).offset().fix().local_minus_utc();
+        let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
+        let rest = if minutes % 60 == 0 { String::new() } else { format!(":{:02}", minutes % 60) };
+        choice(zone.name(), format!("{} (UTC{sign}{}{rest})", zone.name(), minutes / 60))
+    });
+    CompanyPage {
+        settings_tab: "company",
+        countries,
+        currencies: CURRENCIES.iter().map(|(code, name)| choice(code, format!("{name} ({code})"))).collect(),
+        time_zones: time_zones.collect(),
+        local_time: now.with_timezone(&zone).format("%A %H:%M").to_string(),
+        created: Moment::long_day(tenant.created_at, zone),
+        form,
+    }
+}
+
+fn form_of(company: &Company) -> FormView {
+    let (region, profile) = (&company.region, &company.profile);
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    FormView::empty(PATH, &FIELDS)
+        .with("name", &region.name)
+        .with("legal_name", text(&profile.legal_name))
+        .with("email", text(&profile.email))
+        .with("phone", text(&profile.phone))
+        .with("website", text(&profile.website))
+        .with("tax_number", text(&profile.tax_number))
+        .with("address", text(&profile.street_address))
+        .with("country", &region.country)
+        .with("currency", &region.currency)
+        .with("time_zone", &region.time_zone)
+        .with("area_word", &profile.area_word)
+}
+
+#[handler]
+async fn show_company(user: PageUser, resolver: Data<&Resolver>) -> poem::Result<Response> {
+    let company = rules::company(resolver.registry().db(), &user.by).await?;
+    Ok(user.render(TEMPLATE, "Company", &page_of(&user, form_of(&company)))?)
+}
+
+#[handler]
+async fn save_company(
+    user: PageUser,
+    form: CheckedForm,
+    resolver: Data<&Resolver>,
+) -> poem::Result<Response> {
+    let text = |name: &str| form.has(name).then(|| form.get(name).to_owned());
+    let typed = Typed {
+        name: text("name"),
+        legal_name: text("legal_name"),
+        street_address: text("address"),
+        phone: text("phone"),
+        email: text("email"),
+        website: text("website"),
+        tax_number: text("tax_number"),
+        time_zone: text("time_zone"),
+        currency: text("currency"),
+        country: text("country"),
+        area_word: text("area_word"),
+        cors_origins: None,
+    };
+    match rules::change_company(&user.access, resolver.registry(), &user.by, &typed).await {
+        Ok(_) => Ok(user.then(PATH, &Flash::success("Company saved."))),
+        Err(error) => {
+            let company = rules::company(resolver.registry().db(), &user.by).await?;
+            let shown = form_of(&company).typed(&form).failed(error)?;
+            Ok(user.render_with(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                TEMPLATE,
+                "Company",
+                &page_of(&user, shown),
+            )?)
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Log lines: JSON or text, to standard output or to files that change daily.
+
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_appender::{
+    non_blocking::{NonBlockingBuilder, WorkerGuard},
+    rolling::{RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    field::MakeExt,
+    fmt::{MakeWriter, format},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use super::traces;
+use crate::{
+    config::{LogFormat, LogSettings, Settings},
+    error::{Error, Result},
+};
+
+/// Crates that write credentials, or every byte of a connection, into their logs.
+const SILENCED: &[&str] = &["vaultrs=off", "rustify=off", "rustify_derive=off"];
+
+/// Keeps the log's writer and the traces' exporter alive; dropping it writes out what is still waiting.
+#[must_use = "dropping it ends the log"]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+    _writer: WorkerGuard,
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = self.traces.take() {
+            traces::flush(&traces);
+        }
+    }
+}
+
+/// Begins to log as the settings say. Once in a process.
+pub fn init(settings: &Settings) -> Result<Telemetry> {
+    let filter = filter(&settings.log.level)?;
+    let (writer, guard) = writer(&settings.log)?;
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.log.format {
+        LogFormat::Json => json(writer).boxed(),
+        LogFormat::Text => text(writer).boxed(),
+    };
+    let traces = settings.otlp.endpoint.as_deref().map(traces::exporter).transpose()?;
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(traces::layer))
+        .try_init()
+        .map_err(Error::internal)?;
+    Ok(Telemetry { traces, _writer: guard })
+}
+
+/// Begins to log for a command that a person runs: text, to standard error.
+pub fn init_for_command(level: &str) -> Result<Telemetry> {
+    let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(io::stderr());
+    tracing_subscriber::registry()
+        .with(text(writer).with_filter(filter(level)?))
+        .try_init()
+        .map_err(Error::internal)?;
+    Ok(Telemetry { traces: None, _writer: guard })
+}
+
+fn filter(level: &str) -> Result<EnvFilter> {
+    let bad = |reason: String| {
+        Error::invalid(
+            "log.level",
+            "bad_filter",
+            format!("log.level: {reason}. Use info, or lastmile=debug,info."),
+        )
+    };
+    let mut filter = EnvFilter::builder().parse(level).map_err(|error| bad(error.to_string()))?;
+    for silenced in SILENCED {
+        filter = filter.add_directive(silenced.parse().map_err(|_odd| bad(format!("{silenced} is odd")))?);
+    }
+    Ok(filter)
+}
+
+/// Writing happens on a thread of its own: a slow disk or a full pipe never holds a request up.
+fn writer(settings: &LogSettings) -> Result<(tracing_appender::non_blocking::NonBlocking, WorkerGuard)> {
+    let builder = NonBlockingBuilder::default().thread_name("log");
+    let Some(dir) = &settings.dir else { return Ok(builder.finish(io::stdout())) };
+    let files = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("lastmile")
+        .filename_suffix("log")
+        .max_log_files(settings.keep_files)
+        .build(dir)
+        .map_err(|error| {
+            Error::invalid(
+                "log.dir",
+                "not_writable",
+                format!("{} cannot be written to: {error}.", dir.display()),
+            )
+        })?;
+    Ok(builder.finish(files))
+}
+
+fn json<W>(writer: W) -> impl Layer<Registry> + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(Tame(writer))
+}
+
+fn text<W>(writer: W) -> impl Layer<Registry> + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let fields = format::debug_fn(|to, field, value| {
+        if field.name() != "message" {
+            write!(to, "{}=", field.name())?;
+        }
+        write!(OneLine(to), "{value:?}")
+    });
+    tracing_subscriber::fmt::layer().with_ansi(false).fmt_fields(fields.delimited(" ")).with_writer(writer)
+}
+
+/// Whether a terminal, or whoever reads line by line, would take this character for more than text.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes values so that they cannot begin a line of their own or speak to a terminal.
+struct OneLine<'a, W>(&'a mut W);
+
+impl<W: fmt::Write> fmt::Write for OneLine<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if is_control(c) {
+                write!(self.0, "{}", c.escape_default())?;
+            } else {
+                self.0.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// JSON escapes the controls of ASCII; the others are escaped here, inside its strings, where alone they can stand.
+struct Tame<W>(W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Tame<W> {
+    type Writer = TameWriter<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        TameWriter(self.0.make_writer())
+    }
+}
+
+struct TameWriter<W>(W);
+
+impl<W: io::Write> io::Write for TameWriter<W> {
+    /// A whole event comes at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) if text.trim_end_matches('\n').contains(is_control) => {
+                let mut tame = String::with_capacity(text.len() + 16);
+                for c in text.trim_end_matches('\n').chars() {
+                    if is_control(c) {
+                        tame.push_str(&format!("\\u{:04x}", u32::from(c)));
+                    } else {
+                        tame.push(c);
+                    }
+                }
+                tame.push('\n');
+                self.0.write_all(tame.as_bytes())?;
+            }
+            _ => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const NASTY: &str = "a\r\nINFO forged\u{1b}[31m\u{9b}31m\u{2028}\u{202e}\u{7f}";
+
+    fn written(layer: impl FnOnce(Kept) -> Box<dyn Layer<Registry> + Send + Sync>) -> String {
+        let kept = Kept::default();
+        let subscriber =
+            tracing_subscriber::registry().with(layer(kept.clone()).with_filter(filter("info").unwrap()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(agent = NASTY, shown = %NASTY, "{NASTY}");
+            tracing::error!(target: "rustify::http", token = "s.secret", "sent");
+            tracing::debug!("not asked for");
+        });
+        kept.text()
+    }
+
+    #[test]
+    fn values_stay_on_their_line_and_silent_crates_are_silent() {
+        let plain = written(|kept| text(move || kept.clone()).boxed());
+        let structured = written(|kept| json(move || kept.clone()).boxed());
+        for line in [&plain, &structured] {
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+            assert!(!line.trim_end_matches('\n').contains(is_control), "{line}");
+            assert!(!line.contains("s.secret"), "{line}");
+        }
+        let read: serde_json::Value = serde_json::from_str(&structured).unwrap();
+        assert_eq!(read["agent"], NASTY);
+        assert_eq!(read["message"], NASTY);
+        assert_eq!(read["level"], "INFO");
+    }
+
+    #[test]
+    fn a_bad_filter_is_named() {
+        let refused = filter("lastmile=loud").unwrap_err().to_string();
+        assert!(refused.contains("log.level"), "{refused}");
+    }
+
+    #[test]
+    fn nobody_can_ask_for_the_silent_crates() {
+        let asked = filter("vaultrs=trace,info").unwrap();
+        assert!(asked.to_string().contains("vaultrs=off"), "{asked}");
+        assert!(!asked.to_string().contains("vaultrs=trace"), "{asked}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Suspending, resuming and closing tenants.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    migrations::OwnerConnection,
+    provisioning::drop_statements,
+    registry::{Registry, Status, Tenant, select_tenant, tenant_of},
+};
+use crate::{
+    db::{ControlTx, Db},
+    error::{Error, OrInternal, Result},
+    types::{SchemaName, TenantId},
+};
+
+/// All tenants, newest first, at most `limit`; closed ones too when asked for.
+pub async fn list(db: &Db, with_closed: bool, limit: i64) -> Result<Vec<Tenant>> {
+    let rows = db
+        .read_public(async |tx| {
+            let sql = select_tenant!("WHERE $1 OR t.status <> 'closed' ORDER BY t.created_at DESC LIMIT $2");
+            tx.query(sql, &[&with_closed, &limit]).await
+        })
+        .await?;
+    rows.iter().map(tenant_of).collect()
+}
+
+/// What the registry knows of one tenant beyond its entry.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Account {
+    pub status_reason: Option<String>,
+    pub closes_at: Option<DateTime<Utc>>,
+    pub schema_version: Option<i32>,
+    pub schema_error: Option<String>,
+    pub domains: Vec<AccountDomain>,
+    /// Of the last thirty days, by metric.
+    pub usage: std::collections::BTreeMap<String, i64>,
+}
+
+/// A custom domain and how far it is.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AccountDomain {
+    pub domain: String,
+    pub status: String,
+}
+
+/// Looks a tenant up as an account, for those who run the deployment.
+pub async fn account_of(db: &Db, tenant: &Tenant) -> Result<Account> {
+    let id = tenant.id();
+    db.read_public(async |tx| {
+        let row = tx
+            .query_one(
+                "SELECT t.status_reason, t.closes_at, s.version, s.error FROM public.tenant t
+                 LEFT JOIN public.tenant_schema_state s USING (schema_name) WHERE t.id = $1",
+                &[&id],
+            )
+            .await?;
+        let domains = tx
+            .query(
+                "SELECT domain, status FROM public.tenant_domain WHERE tenant_id = $1 ORDER BY domain",
+                &[&id],
+            )
+            .await?;
+        let usage = tx
+            .query(
+                "SELECT metric, sum(amount)::bigint AS amount FROM public.usage
+                 WHERE tenant_id = $1 AND used_on > current_date - 30 GROUP BY metric",
+                &[&id],
+            )
+            .await?;
+        Ok(Account {
+            status_reason: row.get("status_reason"),
+            closes_at: row.get("closes_at"),
+            schema_version: row.get("version"),
+            schema_error: row.get("error"),
+            domains: domains
+                .iter()
+                .map(|row| AccountDomain { domain: row.get("domain"), status: row.get("status") })
+                .collect(),
+            usage: usage.iter().map(|row| (row.get("metric"), row.get("amount"))).collect(),
+        })
+    })
+    .await
+}
+
+/// How many tenants there are of each status.
+pub async fn count_by_status(db: &Db) -> Result<Vec<(String, i64)>> {
+    let rows = db
+        .read_public(async |tx| {
+            tx.query(
+                "SELECT status, count(*) AS tenants FROM public.tenant GROUP BY status ORDER BY status",
+                &[],
+            )
+            .await
+        })
+        .await?;
+    Ok(rows.iter().map(|row| (row.get("status"), row.get("tenants"))).collect())
+}
+
+/// Stops serving a tenant, at once in every process. Nothing of it changes.
+pub async fn suspend(registry: &Registry, tenant: &Tenant, actor: &str, reason: &str) -> Result<()> {
+    change(registry, tenant, Status::Active, Status::Suspended, actor, reason).await
+}
+
+/// Serves a suspended or closing tenant again.
+pub async fn resume(registry: &Registry, tenant: &Tenant, actor: &str) -> Result<()> {
+    let from = if tenant.status == Status::Closing { Status::Closing } else { Status::Suspended };
+    change(registry, tenant, from, Status::Active, actor, "").await
+}
+
+async fn change(
+    registry: &Registry,
+    tenant: &Tenant,
+    from: Status,
+    to: Status,
+    actor: &str,
+    reason: &str,
+) -> Result<()> {
+    let id = tenant.id();
+    let changed = registry
+        .db()
+        .in_public(async |tx| {
+            let changed = tx
+                .execute(
+                    "UPDATE public.tenant SET status = $3, status_reason = nullif($4, ''), status_changed_at = now(),
+                        closes_at = NULL
+                     WHERE id = $1 AND status = $2",
+                    &[&id, &from.as_str(), &to.as_str(), &reason],
+                )
+                .await?;
+            tell(tx, id, actor, &format!("tenant.{}", to.as_str())).await?;
+            Ok(changed)
+        })
+        .await?;
+    registry.news().tenant_changed();
+    if changed == 0 {
+        let detail = format!("The provider is not {}.", from.as_str());
+        return Err(Error::conflict("wrong_status", detail));
+    }
+    Ok(())
+}
+
+/// Begins to close a tenant: it is no longer served, and after the grace period its data goes.
+pub async fn close(
+    registry: &Registry,
+    tenant: &Tenant,
+    actor: &str,
+    grace_days: u32,
+) -> Result<DateTime<Utc>> {
+    let id = tenant.id();
+    let closes_at = Utc::now() + chrono::Duration::days(i64::from(grace_days));
+    let changed = registry
+        .db()
+        .in_public(async |tx| {
+            let changed = tx
+                .execute(
+                    "UPDATE public.tenant SET status = 'closing', closes_at = $2, status_changed_at = now()
+                     WHERE id = $1 AND status IN ('active', 'suspended')",
+                    &[&id, &closes_at],
+                )
+                .await?;
+            tell(tx, id, actor, "tenant.closing").await?;
+            Ok(changed)
+        })
+        .await?;
+    registry.news().tenant_changed();
+    if changed == 0 {
+        return Err(Error::conflict("wrong_status", "The provider is closing or closed already."));
+    }
+    Ok(closes_at)
+}
+
+/// Ends a tenant's grace period, or never lets it begin, and removes what it has.
+pub async fn close_now(registry: &Registry, tenant: &Tenant, actor: &str) -> Result<()> {
+    if tenant.status == Status::Closing {
+        let id = tenant.id();
+        registry
+            .db()
+            .in_public(async |tx| {
+                tx.execute(
+                    "UPDATE public.tenant SET closes_at = now() WHERE id = $1 AND status = 'closing'",
+                    &[&id],
+                )
+                .await?;
+                tell(tx, id, actor, "tenant.grace_ended").await
+            })
+            .await?;
+    } else {
+        close(registry, tenant, actor, 0).await?;
+    }
+    finish_closing(registry).await?;
+    Ok(())
+}
+
+async fn tell(tx: &ControlTx, tenant: TenantId, actor: &str, action: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO public.platform_event (id, actor, action, tenant_id) VALUES ($1, $2, $3, $4)",
+        &[&uuid::Uuid::now_v7(), &actor, &action, &tenant],
+    )
+    .await?;
+    tx.execute("SELECT pg_notify('lastmile_news', $1)", &[&format!("tenant:{tenant}")]).await?;
+    Ok(())
+}
+
+/// Removes what closing tenants whose grace is over still have: schema, role, keys, domains, jobs. A tombstone stays.
+/// Answers how many were closed. One transaction each: a crash leaves a tenant closing, never half gone.
+pub async fn finish_closing(registry: &Registry) -> Result<usize> {
+    let db = registry.db();
+    let rows = db
+        .read_public(async |tx| {
+            tx.query(
+                "SELECT id, schema_name FROM public.tenant WHERE status = 'closing' AND closes_at <= now() LIMIT 50",
+                &[],
+            )
+            .await
+        })
+        .await?;
+    for row in &rows {
+        let schema = SchemaName::parse(row.get("schema_name"))
+            .map_err(|_odd| Error::internal("an odd schema name"))?;
+        remove(db, row.get("id"), &schema).await?;
+        registry.news().tenant_changed();
+    }
+    Ok(rows.len())
+}
+
+async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
+    let owner = OwnerConnection::open(db).await?;
+    let sql = format!(
+        "BEGIN;
+         SELECT 1 FROM public.tenant WHERE id = '{id}' AND status = 'closing' FOR UPDATE;
+         {}
+         DELETE FROM public.tenant_key WHERE tenant_id = '{id}';
+         DELETE FROM public.tenant_domain WHERE tenant_id = '{id}';
+         DELETE FROM public.job WHERE tenant_id = '{id}';
+         DELETE FROM public.signup WHERE tenant_id = '{id}';
+         DELETE FROM public.usage WHERE tenant_id = '{id}';
+         UPDATE public.tenant SET status = 'closed', status_changed_at = now() WHERE id = '{id}';
+         INSERT INTO public.platform_event (id, actor, action, tenant_id)
+         VALUES ('{}', 'system', 'tenant.closed', '{id}');
+         SELECT pg_notify('lastmile_news', 'tenant:{id}');
+         COMMIT",
+        drop_statements(schema),
+        uuid::Uuid::now_v7()
+    );
+    owner.client.batch_execute(&sql).await.internal()
+}

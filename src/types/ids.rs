@@ -1,0 +1,65 @@
+//! Identifiers: `UUIDv7` outside, each kind a type of its own, so that an area's id is never taken for a customer's.
+
+use std::{fmt, str::FromStr};
+
+use postgres_types::{FromSql, ToSql};
+use uuid::Uuid;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, ToSql, FromSql,
+        )]
+        #[postgres(transparent)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new identifier, in time order.
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An internet provider that has its own schema.
+    TenantId,
+    /// A person who works for a tenant.
+    StaffId,
+    RoleId,
+    /// A browser's stay in the portal.
+    SessionId,
+    ApiKeyId,
+    AreaId,
+    CustomerId,
+    ImportId,
+    FileId,
+    JobId,
+    DomainId,
+    AuditEventId,
+    /// One HTTP request, as told to the caller in `X-Request-ID`.
+    RequestId,
+}

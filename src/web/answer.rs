@@ -1,0 +1,161 @@
+//! Answers of the API, and the few that pages share.
+
+use poem::{
+    IntoResponse, Response,
+    http::{StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    payload::Payload,
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    types::Type,
+};
+use serde::Serialize;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+/// 200 with a JSON body. Serialised by serde; the document's schema comes from the same type.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+/// 201 with a JSON body.
+#[derive(Debug, Clone)]
+pub struct Created<T>(pub T);
+
+/// 204.
+#[derive(Debug, Clone, Copy)]
+pub struct NoContent;
+
+/// A file to keep: media type, name and bytes.
+#[derive(Debug, Clone)]
+pub struct Download {
+    pub media_type: &'static str,
+    pub file_name: String,
+    pub content: Vec<u8>,
+}
+
+fn json_bytes(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => Response::builder().status(status).content_type(JSON).body(bytes),
+        Err(error) => super::problem(&crate::error::Error::internal(error), None),
+    }
+}
+
+impl<T: Serialize + Send> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        json_bytes(StatusCode::OK, &self.0)
+    }
+}
+
+impl<T: Serialize + Send> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        json_bytes(StatusCode::CREATED, &self.0)
+    }
+}
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        Response::builder().status(StatusCode::NO_CONTENT).finish()
+    }
+}
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        let plain: String = self
+            .file_name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' })
+            .collect();
+        Response::builder()
+            .content_type(self.media_type)
+            .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{plain}\""))
+            .body(self.content)
+    }
+}
+
+fn meta(status: u16, content: Option<(&'static str, MetaSchemaRef)>) -> MetaResponses {
+    let content = content.map(|(content_type, schema)| MetaMediaType { content_type, schema });
+    MetaResponses {
+        responses: vec![MetaResponse {
+            description: match status {
+                201 => "Made",
+                204 => "Done",
+                _ => "Here it is",
+            },
+            status: Some(status),
+            status_range: None,
+            content: content.into_iter().collect(),
+            headers: Vec::new(),
+        }],
+    }
+}
+
+impl<T: Type + Send> Payload for Json<T> {
+    const CONTENT_TYPE: &'static str = JSON;
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + Send> ApiResponse for Json<T> {
+    fn meta() -> MetaResponses {
+        meta(200, Some((JSON, T::schema_ref())))
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: Type + Send> ApiResponse for Created<T> {
+    fn meta() -> MetaResponses {
+        meta(201, Some((JSON, T::schema_ref())))
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl ApiResponse for NoContent {
+    fn meta() -> MetaResponses {
+        meta(204, None)
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+impl ApiResponse for Download {
+    fn meta() -> MetaResponses {
+        let schema = poem_openapi::registry::MetaSchema::new_with_format("string", "binary");
+        let mut one = meta(200, None);
+        if let Some(answer) = one.responses.first_mut() {
+            for content_type in
+                ["text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"]
+            {
+                answer.content.push(MetaMediaType {
+                    content_type,
+                    schema: MetaSchemaRef::Inline(Box::new(schema.clone())),
+                });
+            }
+        }
+        one
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// 303: after a POST the browser GETs another page.
+pub fn see_other(path: impl AsRef<str>) -> Response {
+    redirect(StatusCode::SEE_OTHER, path.as_ref())
+}
+
+/// A redirect to a path of this host, or to a URL of ours.
+pub fn redirect(status: StatusCode, to: &str) -> Response {
+    Response::builder().status(status).header(header::LOCATION, to).finish()
+}

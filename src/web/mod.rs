@@ -1,0 +1,28 @@
+//! How requests are read and how failures and answers become bytes. Knows nothing of the database.
+
+mod answer;
+mod assets;
+mod body;
+mod form;
+mod host;
+mod moment;
+mod openapi;
+mod origin;
+mod pages;
+mod problem;
+mod rate;
+mod routes;
+mod schema;
+
+pub use answer::{Created, Download, Json, NoContent, redirect, see_other};
+pub use assets::Assets;
+pub use body::Body;
+pub use form::{Form, FormView};
+pub use host::Host;
+pub use moment::Moment;
+pub use openapi::{Authority, document, operations_of};
+pub use origin::{Origin, TrustedProxies};
+pub use pages::{Flash, PageMeta, Pages};
+pub use problem::{failure_headers, from_poem, problem};
+pub use rate::{RateLimits, StandingNote};
+pub use routes::{RouteNote, RouteTable, Routed, Surface, allowed_methods};

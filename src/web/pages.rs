@@ -1,0 +1,112 @@
+//! Pages: tera templates carried inside the program, rendered from typed view models.
+
+use std::sync::Arc;
+
+use poem::{
+    Response,
+    http::{StatusCode, header},
+};
+use rust_embed::RustEmbed;
+use serde::Serialize;
+use tera::{Context, Kwargs, State, Tera, TeraResult};
+
+use super::Assets;
+use crate::error::{Error, OrInternal, Result};
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/templates"]
+struct Templates;
+
+/// Every page of the program. Cheap to clone.
+#[derive(Clone)]
+pub struct Pages {
+    tera: Arc<Tera>,
+    assets: Arc<Assets>,
+}
+
+/// What every page says of itself, in the template as `page`.
+#[derive(Debug, Clone, Serialize)]
+pub struct PageMeta {
+    pub title: String,
+    pub request_id: String,
+    /// `light` or `dark` when the server decides; else the browser does.
+    pub theme: Option<String>,
+    pub flash: Vec<Flash>,
+}
+
+/// One sentence that a page shows once, in the past tense, with a way back where there is one.
+#[derive(Debug, Clone, Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Flash {
+    /// `success`, `error` or `info`.
+    pub kind: String,
+    pub text: String,
+    /// Where a POST undoes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undo: Option<Undo>,
+}
+
+/// The POST that takes an action back.
+#[derive(Debug, Clone, Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct Undo {
+    pub action: String,
+}
+
+impl Flash {
+    pub fn success(text: impl Into<String>) -> Self {
+        Self { kind: "success".into(), text: text.into(), undo: None }
+    }
+
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { kind: "error".into(), text: text.into(), undo: None }
+    }
+
+    pub fn with_undo(mut self, action: impl Into<String>) -> Self {
+        self.undo = Some(Undo { action: action.into() });
+        self
+    }
+}
+
+impl Pages {
+    /// Parses every template: a broken one stops the start, not a request.
+    pub fn load(assets: Assets) -> Result<Self> {
+        let assets = Arc::new(assets);
+        let mut tera = Tera::new();
+        let by_name = assets.clone();
+        tera.register_function("asset", move |kwargs: Kwargs, _: &State<'_>| -> TeraResult<String> {
+            let name: String = kwargs.must_get("name")?;
+            by_name.path(&name).ok_or_else(|| tera::Error::message(format!("no asset {name}")))
+        });
+        let sources: Vec<(String, String)> = Templates::iter()
+            .filter_map(|name| {
+                let file = Templates::get(&name)?;
+                Some((name.to_string(), String::from_utf8_lossy(&file.data).into_owned()))
+            })
+            .collect();
+        tera.add_raw_templates(sources).internal()?;
+        Ok(Self { tera: Arc::new(tera), assets })
+    }
+
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// The text of a template, for pages, fragments and letters.
+    pub fn text(&self, template: &str, view: &impl Serialize) -> Result<String> {
+        let context = Context::from_serialize(view).internal()?;
+        self.tera.render(template, &context).map_err(|error| Error::internal(format!("{template}: {error}")))
+    }
+
+    /// A page, never kept by a cache.
+    pub fn page(&self, template: &str, view: &impl Serialize) -> Result<Response> {
+        self.page_with(StatusCode::OK, template, view)
+    }
+
+    pub fn page_with(&self, status: StatusCode, template: &str, view: &impl Serialize) -> Result<Response> {
+        let html = self.text(template, view)?;
+        Ok(Response::builder()
+            .status(status)
+            .content_type("text/html; charset=utf-8")
+            .header(header::CACHE_CONTROL, "no-store")
+            .body(html))
+    }
+}

@@ -1,0 +1,144 @@
+//! Rate limits of one process: per address, per credential, per tenant.
+
+use std::{
+    hash::Hash,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::keyed::DashMapStateStore,
+};
+use poem::{Response, http::HeaderValue};
+use uuid::Uuid;
+
+use crate::{
+    config::LimitSettings,
+    error::{Error, Result},
+    types::TenantId,
+};
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// How a caller stands with the limit that is nearest to stopping it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub limit: u32,
+    pub remaining: u32,
+    pub reset_seconds: u64,
+}
+
+impl Standing {
+    pub fn tell(self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert("ratelimit-limit", HeaderValue::from(self.limit));
+        headers.insert("ratelimit-remaining", HeaderValue::from(self.remaining));
+        headers.insert("ratelimit-reset", HeaderValue::from(self.reset_seconds));
+    }
+}
+
+/// The standing of one request, as the limits it passes write it down.
+#[derive(Debug, Clone, Default)]
+pub struct StandingNote(Arc<Mutex<Option<Standing>>>);
+
+impl StandingNote {
+    fn keep_nearest(&self, standing: Standing) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none_or(|kept| standing.remaining < kept.remaining) {
+            *kept = Some(standing);
+        }
+    }
+
+    pub fn get(&self) -> Option<Standing> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All limits of this process.
+pub struct RateLimits {
+    address: Limiter<IpAddr>,
+    credential: Limiter<Uuid>,
+    tenant: Limiter<TenantId>,
+    signups: Limiter<IpAddr>,
+    password_links: Limiter<IpAddr>,
+}
+
+fn quota(per_second: u32, burst_seconds: u32) -> Quota {
+    let rate = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
+    let burst = NonZeroU32::new(per_second.saturating_mul(burst_seconds)).unwrap_or(rate);
+    Quota::per_second(rate).allow_burst(burst)
+}
+
+fn limiter<K: Hash + Eq + Clone>(quota: Quota) -> Limiter<K> {
+    RateLimiter::dashmap(quota).with_middleware::<StateInformationMiddleware>()
+}
+
+impl RateLimits {
+    pub fn new(limits: &LimitSettings) -> Self {
+        let hourly = |n: u32| limiter(Quota::per_hour(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)));
+        Self {
+            address: limiter(quota(limits.address_per_second, limits.burst_seconds)),
+            credential: limiter(quota(limits.credential_per_second, limits.burst_seconds)),
+            tenant: limiter(quota(limits.tenant_per_second, limits.burst_seconds)),
+            signups: hourly(limits.signups_per_hour),
+            password_links: hourly(limits.password_links_per_hour),
+        }
+    }
+
+    pub fn address(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
+        check(&self.address, &address, note, "this address")
+    }
+
+    pub fn credential(&self, credential: Uuid, note: &StandingNote) -> Result<()> {
+        check(&self.credential, &credential, note, "this credential")
+    }
+
+    pub fn tenant(&self, tenant: TenantId, note: &StandingNote) -> Result<()> {
+        check(&self.tenant, &tenant, note, "this provider")
+    }
+
+    pub fn signup(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
+        check(&self.signups, &address, note, "sign-ups from this address")
+    }
+
+    pub fn password_link(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
+        check(&self.password_links, &address, note, "links from this address")
+    }
+
+    /// Forgets callers that have been quiet. Called now and then by the server.
+    pub fn sweep(&self) {
+        self.address.retain_recent();
+        self.credential.retain_recent();
+        self.tenant.retain_recent();
+        self.signups.retain_recent();
+        self.password_links.retain_recent();
+    }
+}
+
+fn check<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, note: &StandingNote, whom: &str) -> Result<()> {
+    match limiter.check_key(key) {
+        Ok(state) => {
+            let limit = state.quota().burst_size().get();
+            let remaining = state.remaining_burst_capacity();
+            let used = f64::from(limit.saturating_sub(remaining));
+            let reset = state.quota().replenish_interval().mul_f64(used);
+            note.keep_nearest(Standing { limit, remaining, reset_seconds: whole_seconds(reset) });
+            Ok(())
+        }
+        Err(not_until) => {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            let limit = not_until.quota().burst_size().get();
+            note.keep_nearest(Standing { limit, remaining: 0, reset_seconds: whole_seconds(wait) });
+            Err(Error::too_many(wait, format!("Too many requests of {whom}. Try again later.")))
+        }
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}

@@ -1,0 +1,188 @@
+//! Servers under test: the real program, as a process.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::{Api, Browser, database, postgres::PROGRAM};
+
+/// How a server of a test's own differs from the shared one.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// `LASTMILE_..` without the prefix, and its value.
+    pub set: Vec<(String, String)>,
+    pub args: Vec<String>,
+}
+
+impl Settings {
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.set.push((name.to_owned(), value.to_string()));
+        self
+    }
+}
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub database: String,
+    /// Secrets, mail and whatever else it keeps.
+    pub folder: Arc<TempDir>,
+    child: Mutex<Child>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// The server that most tests share. It ends with the test process.
+pub async fn shared() -> &'static Server {
+    static SHARED: OnceCell<&'static Server> = OnceCell::const_new();
+    SHARED
+        .get_or_init(|| async {
+            let url = database("shared").await;
+            let settings = Settings::default().with("POOL__WARM_SCHEMAS", 8);
+            &*Box::leak(Box::new(Server::start(&url, None, settings)))
+        })
+        .await
+}
+
+/// Settings that every server under test has: nothing of one test may stop another.
+fn environment(url: &str, folder: &std::path::Path) -> Vec<(String, String)> {
+    let set = |name: &str, value: String| (format!("LASTMILE_{name}"), value);
+    vec![
+        set("DATABASE_URL", url.to_owned()),
+        set("LISTEN", "127.0.0.1:0".into()),
+        set("METRICS_LISTEN", "127.0.0.1:0".into()),
+        set("BASE_DOMAIN", "isp.test".into()),
+        set("PUBLIC_URL_SCHEME", "https".into()),
+        set("ENVIRONMENT", "test".into()),
+        set("SECRETS__KIND", "file".into()),
+        set("SECRETS__PATH", folder.join("secrets").display().to_string()),
+        set("MAIL__FOLDER", folder.join("mail").display().to_string()),
+        set("LIMITS__ADDRESS_PER_SECOND", "100000".into()),
+        set("LIMITS__CREDENTIAL_PER_SECOND", "100000".into()),
+        set("LIMITS__TENANT_PER_SECOND", "100000".into()),
+        set("LIMITS__SIGNUPS_PER_HOUR", "1000000".into()),
+        set("LIMITS__PASSWORD_LINKS_PER_HOUR", "1000000".into()),
+    ]
+}
+
+/// A command of the program with the settings of a server under test.
+pub fn program(url: &str, folder: &std::path::Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder).envs(environment(url, folder));
+    command
+}
+
+impl Server {
+    /// Starts a server and waits until it takes requests. Servers that share a folder share their secrets.
+    pub fn start(url: &str, folder: Option<Arc<TempDir>>, settings: Settings) -> Self {
+        let folder = folder.unwrap_or_else(|| Arc::new(TempDir::new().unwrap()));
+        let mut command = program(url, folder.path());
+        command.arg("serve").args(&settings.args);
+        for (name, value) in &settings.set {
+            command.env(format!("LASTMILE_{name}"), value);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        die_with_us(child.id());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (said, heard) = mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (kept, complaints) = (log.clone(), log.clone());
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in errors.map_while(Result::ok) {
+                complaints.lock().unwrap().push(line);
+            }
+        });
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(address) = ready_address(&line) {
+                    let _ = said.send(address);
+                }
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let address = heard.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("the server did not start:\n{}", log.lock().unwrap().join("\n"))
+        });
+        Self { address, database: url.to_owned(), folder, child: Mutex::new(child), log }
+    }
+
+    /// A server of a test's own on a database of its own.
+    pub async fn own(name: &str, settings: Settings) -> &'static Server {
+        let url = database(name).await;
+        Box::leak(Box::new(Self::start(&url, None, settings)))
+    }
+
+    /// Another process on the same database, with the same secrets.
+    pub fn sibling(&self, settings: Settings) -> &'static Server {
+        Box::leak(Box::new(Self::start(&self.database, Some(self.folder.clone()), settings)))
+    }
+
+    /// Requests to a host.
+    pub fn at(&self, host: &str) -> Api {
+        Api::new(self.address, host)
+    }
+
+    /// Requests to the base domain.
+    pub fn platform(&self) -> Api {
+        self.at("isp.test")
+    }
+
+    /// Requests to the API host.
+    pub fn api_host(&self) -> Api {
+        self.at("api.isp.test")
+    }
+
+    pub fn browser(&self, host: &str) -> Browser {
+        Browser::new(self.address, host)
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    /// kill -9.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM; answers whether it ended well.
+    pub fn terminate(&self) -> bool {
+        let mut child = self.child.lock().unwrap();
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap().success()
+    }
+}
+
+/// A watcher that holds the other end of a pipe to this process: when this process ends, however it ends, the pipe closes and
+/// the server is killed.
+fn die_with_us(server: u32) {
+    let mut watcher = Command::new("sh")
+        .args(["-c", &format!("cat >/dev/null; kill -9 {server}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::mem::forget(watcher.stdin.take());
+}
+
+fn ready_address(line: &str) -> Option<SocketAddr> {
+    let event: serde_json::Value = serde_json::from_str(line).ok()?;
+    let is_ready = event.get("message")?.as_str()? == "ready";
+    if is_ready { event.get("address")?.as_str()?.parse().ok() } else { None }
+}

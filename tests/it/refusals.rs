@@ -1,0 +1,232 @@
+//! The route registry walked: without a credential, with another tenant's, and with too little right, every route refuses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Api, Browser, PASSWORD, Tenant, program, shared, sql, tenant, text};
+
+/// Routes that anyone may call, and why. The list may only shrink; what is not in it needs an authority.
+const OPEN: &[(&str, &str)] = &[
+    ("anywhere GET /livez", "a probe without data"),
+    ("anywhere GET /readyz", "a probe without data"),
+    ("anywhere GET /static/{path}", "the same files for everybody"),
+    ("anywhere GET /.well-known/jwks.json", "public keys"),
+    ("anywhere GET /internal/tls-allowed", "programs of the same machine, and names only"),
+    ("platform GET /", "the front page; it names no provider"),
+    ("platform GET /find", "people look for their provider's portal"),
+    ("platform GET /signup", "whoever signs up has no account yet"),
+    ("platform POST /signup", "whoever signs up has no account yet"),
+    ("platform GET /signup/slug", "whoever signs up chooses an address"),
+    ("platform POST /api/platform/v1/signups", "whoever signs up has no account yet"),
+    ("platform GET /api/platform/v1/slugs/{slug}", "whoever signs up chooses an address"),
+    ("platform GET /.well-known/jwks.json", "public keys"),
+    ("platform GET /api/platform/openapi.json", "documentation"),
+    ("platform GET /api/docs", "documentation"),
+    ("platform GET /api/redoc", "documentation"),
+    ("tenant GET /api/openapi.json", "documentation"),
+    ("tenant GET /api/docs", "documentation"),
+    ("tenant GET /api/redoc", "documentation"),
+    ("tenant GET /.well-known/jwks.json", "public keys"),
+    ("tenant_api GET /api/v1/version", "says nothing of anybody"),
+    ("tenant_api POST /api/v1/auth/token", "whoever asks for a token has none yet"),
+    ("tenant_api POST /api/v1/auth/refresh", "the refresh token is the credential"),
+    ("tenant_api POST /api/v1/auth/revoke", "the refresh token is the credential"),
+    ("tenant GET /sign-in", "whoever signs in is not signed in yet"),
+    ("tenant POST /sign-in", "whoever signs in is not signed in yet"),
+    ("tenant GET /forgot", "whoever forgot cannot sign in"),
+    ("tenant POST /forgot", "whoever forgot cannot sign in"),
+    ("tenant GET /reset", "the code is the credential"),
+    ("tenant POST /reset", "the code is the credential"),
+    ("tenant GET /landing", "the code is the credential"),
+    ("tenant POST /landing", "the code is the credential"),
+    ("tenant GET /branding.css", "the sign-in page shows the provider's colour"),
+    ("tenant GET /logo", "the sign-in page shows the provider's logo"),
+];
+
+struct Registered {
+    surface: String,
+    method: Method,
+    path: String,
+    authority: Value,
+}
+
+impl Registered {
+    fn name(&self) -> String {
+        format!("{} {} {}", self.surface, self.method, self.path)
+    }
+
+    fn is_api(&self) -> bool {
+        self.path.starts_with("/api/")
+    }
+
+    fn is_open(&self) -> bool {
+        self.authority.get("anyone").is_some() || self.authority == "loopback"
+    }
+
+    /// The path with an id that no row has in every place that takes one.
+    fn filled(&self) -> String {
+        self.path
+            .split('/')
+            .map(|part| {
+                let takes_one = part.starts_with([':', '*']) || part.contains('{') || part.contains('<');
+                let ending = part
+                    .rsplit_once('.')
+                    .filter(|_| takes_one)
+                    .map_or(String::new(), |(_, e)| format!(".{e}"));
+                if takes_one {
+                    format!("01890000-0000-7000-8000-000000000000{ending}")
+                } else {
+                    part.to_owned()
+                }
+            })
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}
+
+async fn registry() -> Vec<Registered> {
+    let server = shared().await;
+    let output = program(&server.database, server.folder.path()).arg("routes").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(listed.len() > 40, "the registry is nearly empty");
+    listed
+        .iter()
+        .map(|route| Registered {
+            surface: text(route, "/surface"),
+            method: text(route, "/method").parse().unwrap(),
+            path: text(route, "/path"),
+            authority: route["authority"].clone(),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_route_has_an_authority_or_a_reason() {
+    let open: BTreeSet<String> =
+        registry().await.iter().filter(|r| r.is_open()).map(Registered::name).collect();
+    let known: BTreeMap<&str, &str> = OPEN.iter().copied().collect();
+    let unexplained: Vec<&String> = open.iter().filter(|name| !known.contains_key(name.as_str())).collect();
+    assert!(unexplained.is_empty(), "open to anyone, and nobody said why: {unexplained:?}");
+    let closed: Vec<&&str> = known.keys().filter(|name| !open.contains(**name)).collect();
+    assert!(closed.is_empty(), "no longer open: take them out of the list: {closed:?}");
+}
+
+async fn ask(api: &Api, route: &Registered) -> Answer {
+    let (kind, body) = match (route.is_api(), &route.method) {
+        (_, &Method::GET | &Method::DELETE | &Method::HEAD) => (None, Vec::new()),
+        (true, _) => (Some("application/json"), b"{}".to_vec()),
+        (false, _) => (Some("application/x-www-form-urlencoded"), Vec::new()),
+    };
+    api.send(route.method.clone(), &route.filled(), kind, body).await
+}
+
+/// Whether a page sent the caller away to sign in.
+fn is_sent_to_sign_in(answer: &Answer) -> bool {
+    answer.status == 401
+        || (matches!(answer.status, 302 | 303) && answer.header("location").starts_with("/sign-in"))
+        || answer.header("hx-redirect").starts_with("/sign-in")
+}
+
+#[tokio::test]
+async fn without_a_credential_every_route_refuses() {
+    let acme = tenant().await;
+    let origin = format!("https://{}", acme.host);
+    let mut served = Vec::new();
+    for route in registry().await.iter().filter(|route| !route.is_open()) {
+        let answer = ask(&acme.anonymous().header("origin", &origin), route).await;
+        let refused = if route.is_api() { answer.status == 401 } else { is_sent_to_sign_in(&answer) };
+        // A form's token is asked for before the page's right is looked at.
+        let token_missing = route.method == Method::POST && !route.is_api() && answer.status == 403;
+        if !refused && !token_missing {
+            served.push(format!("{} answered {}", route.name(), answer.status));
+        }
+    }
+    assert!(served.is_empty(), "{served:#?}");
+}
+
+#[tokio::test]
+async fn with_another_tenants_credential_every_route_refuses() {
+    let (acme, other) = (tenant().await, tenant().await);
+    let foreign = other.api_token().await;
+    let mut foreign_browser = other.browser().await;
+    let mut at_acme = Browser::new(acme.server.address, &acme.host);
+    at_acme.cookies = std::mem::take(&mut foreign_browser.cookies);
+    let mut served = Vec::new();
+    for route in registry().await.iter().filter(|route| !route.is_open()) {
+        let answer = if route.is_api() {
+            ask(&acme.anonymous().bearer(&foreign), route).await
+        } else {
+            let api = at_acme.with_cookies().header("origin", &at_acme.origin);
+            ask(&api.header("x-csrf-token", &foreign_browser.csrf), route).await
+        };
+        let refused = answer.status == 401
+            || (!route.is_api() && (is_sent_to_sign_in(&answer) || matches!(answer.status, 403 | 404)));
+        if !refused {
+            served.push(format!("{} answered {}", route.name(), answer.status));
+        }
+    }
+    assert!(served.is_empty(), "{served:#?}");
+}
+
+#[tokio::test]
+async fn with_too_little_right_every_route_refuses() {
+    let acme = tenant().await;
+    let owner = acme.api().await;
+    let role = owner.post("/api/v1/roles", json!({"name": "Nothing", "permissions": []})).await.expect(201);
+    let email = format!("nobody@{}.example", acme.slug);
+    let new = json!({"name": "No Body", "email": email, "role_ids": [role["id"]], "send_mail": false});
+    owner.post("/api/v1/staff", new).await.expect(201);
+    acme.give_owners_password(&email).await;
+    let api = acme.api_as(&email, PASSWORD).await;
+    let mut browser = acme.browser_as(&email, PASSWORD).await;
+    browser.get("/account").await;
+    let mut served = Vec::new();
+    for route in registry().await.iter().filter(|route| !route.is_open()) {
+        let answer = if route.is_api() {
+            ask(&api, route).await
+        } else {
+            let api = browser.with_cookies().header("origin", &browser.origin);
+            ask(&api.header("x-csrf-token", &browser.csrf), route).await
+        };
+        // Whoever is signed in may look; everything else needs a right that this person lacks.
+        let is_for_all = route.authority == "signed_in";
+        let fine =
+            if is_for_all { answer.status != 401 && answer.status < 500 } else { answer.status == 403 };
+        // Signing out is for all, and would end the walk.
+        if is_for_all && is_sent_to_sign_in(&answer) {
+            browser = acme.browser_as(&email, PASSWORD).await;
+            browser.get("/account").await;
+            continue;
+        }
+        if !fine {
+            served.push(format!("{} ({}) answered {}", route.name(), route.authority, answer.status));
+        }
+    }
+    assert!(served.is_empty(), "{served:#?}");
+}
+
+impl Tenant {
+    async fn api_token(&self) -> String {
+        let asked = json!({"email": self.owner_email, "password": PASSWORD});
+        text(&self.anonymous().post("/api/v1/auth/token", asked).await.expect(200), "/access_token")
+    }
+
+    /// Copies the owner's password, hash and all, behind the scenes.
+    pub async fn give_owners_password(&self, email: &str) {
+        let schema = self.schema().await;
+        let changed = sql(&self.server.database)
+            .await
+            .execute(
+                &format!(
+                    "UPDATE {schema}.staff SET password_hash = (SELECT password_hash FROM {schema}.staff WHERE email = $1) WHERE email = $2"
+                ),
+                &[&self.owner_email, &email],
+            )
+            .await
+            .unwrap();
+        assert_eq!(changed, 1);
+    }
+}
