@@ -21,8 +21,8 @@ use crate::{
     },
     audit::AnchorKey,
     config::Settings,
-    db::{Db, LoginRoles, PoolSettings},
-    error::{OrInternal, Result},
+    db::{Db, LoginRoles, PoolSettings, Server},
+    error::Result,
     isp::{
         areas::{self, AreasApi},
         customers::{
@@ -63,12 +63,12 @@ impl Parts {
         let settings = Arc::new(settings);
         let store = open_store(&settings.secrets).await?;
         let role_key = deployment_key(store.as_ref(), tenancy::ROLE_KEY).await?;
-        let server: tokio_postgres::Config = settings.database_url()?.parse().internal()?;
+        let server = Server::of(&settings)?;
         let prefix = settings
             .database
             .role_prefix
             .clone()
-            .or_else(|| server.get_dbname().map(str::to_owned))
+            .or_else(|| server.config().get_dbname().map(str::to_owned))
             .unwrap_or_else(|| "lastmile".into());
         let roles = LoginRoles {
             prefix,
@@ -87,7 +87,7 @@ impl Parts {
     /// Sets the deployment up where it is not, and brings the control plane up to date.
     pub async fn prepare(&self) -> Result<()> {
         if !tenancy::is_set_up(&self.db).await {
-            tenancy::bootstrap(&self.db, self.settings.database_url()?).await?;
+            tenancy::bootstrap(&self.db, &Server::of(&self.settings)?).await?;
         }
         tenancy::migrate_public(&self.db).await
     }

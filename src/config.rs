@@ -75,6 +75,8 @@ pub struct DatabaseSettings {
     /// A role that may create roles; used to set the deployment up, never by a request.
     #[serde(serialize_with = "redacted_url")]
     pub url: Option<SecretString>,
+    /// A PEM file of certificate authorities to trust instead of the machine's own, where the URL asks for TLS.
+    pub ca_certificates: Option<PathBuf>,
     /// Begins the names of this deployment's roles; the database's name when absent.
     pub role_prefix: Option<String>,
     pub control_connections: usize,
@@ -267,6 +269,7 @@ impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             url: None,
+            ca_certificates: None,
             role_prefix: None,
             control_connections: 8,
             owner_connections: 3,

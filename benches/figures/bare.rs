@@ -146,12 +146,12 @@ async fn list(request: &Request, Query(asked): Query<Asked>, state: Data<&Arc<St
     let client = state.pool.get().await.expect("a connection");
     let statement = client.prepare_cached(&state.plan.list).await.expect("a statement");
     let limit = asked.limit + 1;
-    let params: [&(dyn ToSql + Sync); 1] = [&limit];
+    let params: &[&(dyn ToSql + Sync)] = if statement.params().is_empty() { &[] } else { &[&limit] };
     let (rows, total) = if asked.total == Some(true) {
         let count = client.prepare_cached(&state.plan.count).await.expect("a statement");
         let (entered, rows, counts, ended) = tokio::join!(
             client.batch_execute(entry),
-            client.query(&statement, &params),
+            client.query(&statement, params),
             client.query(&count, &[]),
             client.batch_execute("COMMIT")
         );
@@ -161,7 +161,7 @@ async fn list(request: &Request, Query(asked): Query<Asked>, state: Data<&Arc<St
     } else {
         let (entered, rows, ended) = tokio::join!(
             client.batch_execute(entry),
-            client.query(&statement, &params),
+            client.query(&statement, params),
             client.batch_execute("COMMIT")
         );
         entered.and(ended).expect("a transaction");
@@ -204,6 +204,8 @@ pub async fn serve() {
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     let role = plan.login_role.clone();
+    let any_entry = plan.entries.values().next().expect("a tenant").clone();
+    let statements = [plan.list.clone(), plan.count.clone(), plan.one.clone()];
     let pool = Pool::builder(manager)
         .max_size(plan.connections)
         .post_create(Hook::async_fn(move |client, _| {
@@ -212,7 +214,18 @@ pub async fn serve() {
                  FROM pg_roles, unnest(rolconfig) c WHERE rolname = '{role}';
                  SET SESSION AUTHORIZATION \"{role}\""
             );
-            Box::pin(async move { client.batch_execute(&become_role).await.map_err(HookError::Backend) })
+            // Outside of a tenant there is no table to prepare a statement for.
+            let prepared = [vec![become_role, any_entry.clone()], statements.to_vec()];
+            Box::pin(async move {
+                let [before, statements] = prepared;
+                for sql in before {
+                    client.batch_execute(&sql).await.map_err(HookError::Backend)?;
+                }
+                for sql in statements {
+                    client.prepare_cached(&sql).await.map_err(HookError::Backend)?;
+                }
+                client.batch_execute("COMMIT").await.map_err(HookError::Backend)
+            })
         }))
         .build()
         .expect("a pool");

@@ -232,7 +232,8 @@ async fn post(world: &World, server: &Server, table: &mut Table) -> Cost {
         })
         .collect();
     let requests = Arc::new(move |rng: &mut StdRng, to: &mut Vec<u8>| {
-        let n: u64 = rng.random();
+        // Not of `rng`, which says the same in every round: no two customers may have one address.
+        let n: u64 = rand::random();
         let body = format!(
             r#"{{"first_name":"New","last_name":"Customer {n:x}","email":"n{n:x}@mail.example","phone_primary":"+63917{:07}","street_address":"12 Rizal Street","notes":"measured"}}"#,
             n % 10_000_000

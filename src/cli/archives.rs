@@ -80,7 +80,7 @@ pub async fn back_up(args: BackupArgs, global: &Global) -> Result<()> {
 pub async fn restore(args: RestoreArgs, global: &Global) -> Result<()> {
     let passphrase = args.passphrase.read()?;
     let parts = Parts::open(global.settings_for_command().await?).await?;
-    super::doctor::reach(parts.settings.database_url()?).await?;
+    super::doctor::reach(&parts.settings).await?;
     parts.prepare().await?;
     let bar = output::bar("restoring");
     let done =

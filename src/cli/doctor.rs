@@ -8,12 +8,13 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{Global, output};
 use crate::{
     app::Parts,
     config::{MailKind, Settings},
+    db::Server,
     error::{Error, OrInternal, Result},
     mail::Post,
     secrets::{SecretBytes, SecretName},
@@ -109,11 +110,7 @@ async fn examine(findings: &mut Findings, settings: Settings) {
     mail(findings, &settings).await;
     names(findings, &settings).await;
     log_folder(findings, &settings).await;
-    let reached = match settings.database_url() {
-        Ok(url) => reach(url).await,
-        Err(error) => Err(error),
-    };
-    match reached {
+    match reach(&settings).await {
         Ok(client) => {
             if let Err(error) = database(findings, &client).await {
                 findings.problem("database", error.to_string(), "See the server's log.");
@@ -140,15 +137,9 @@ async fn examine(findings: &mut Findings, settings: Settings) {
 }
 
 /// Connects with the operator's URL; a failure names the reason, never the password.
-pub async fn reach(url: &str) -> Result<Client> {
-    let config: tokio_postgres::Config = url.parse().map_err(|_odd| {
-        Error::invalid("database.url", "not_a_url", "database.url is not a postgres:// URL.")
-    })?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the operator's own connection, made to see whether it can be made"
-    )]
-    let connected = timeout(PATIENCE, config.connect(NoTls)).await;
+pub async fn reach(settings: &Settings) -> Result<Client> {
+    let server = Server::of(settings)?;
+    let connected = timeout(PATIENCE, server.connect(server.config())).await;
     let reason = match connected {
         Ok(Ok((client, connection))) => {
             tokio::spawn(async move { drop(connection.await) });

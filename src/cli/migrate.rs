@@ -40,7 +40,7 @@ pub async fn run(args: MigrateArgs, global: &Global) -> Result<()> {
         return check(args.json, global).await;
     }
     let parts = Parts::open(global.settings_for_command().await?).await?;
-    super::doctor::reach(parts.settings.database_url()?).await?;
+    super::doctor::reach(&parts.settings).await?;
     parts.prepare().await?;
     if let Some(slug) = &args.tenant {
         tenant_of(&parts, slug).await?;

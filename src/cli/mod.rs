@@ -156,7 +156,7 @@ impl Global {
         if tenancy::is_set_up(&parts.db).await {
             return Ok(parts);
         }
-        doctor::reach(parts.settings.database_url()?).await?;
+        doctor::reach(&parts.settings).await?;
         Err(Error::conflict(
             "not_set_up",
             "This database is not set up: run `lastmile migrate`, or start a server.",

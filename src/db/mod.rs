@@ -5,11 +5,14 @@
 
 pub mod embedded;
 mod errors;
+mod plans;
 mod pool;
+mod server;
 mod unit;
 
 pub use errors::OnConstraint;
 pub use pool::{Db, LoginRoles, PoolSettings, Room};
+pub use server::{Driver, Server};
 pub use unit::{ControlTx, OwnerTx, Snapshot, TenantTx};
 
 /// What a statement's parameters are given as.

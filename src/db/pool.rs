@@ -9,8 +9,9 @@ use std::{
 use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult, Timeouts};
 use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod};
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::NoTls;
+use tokio_postgres::Client;
 
+use super::{Driver, Server, plans::Plans};
 use crate::{
     error::{Error, Result},
     types::{SchemaName, TenantId},
@@ -54,6 +55,7 @@ impl LoginRoles {
 /// A connection and what it has seen.
 pub struct Connection {
     pub(super) client: ClientWrapper,
+    pub(super) plans: Plans,
     tenants_seen: HashSet<TenantId>,
 }
 
@@ -61,6 +63,12 @@ impl Connection {
     /// Remembers that this connection served a tenant.
     pub(super) fn saw(&mut self, tenant: TenantId) {
         self.tenants_seen.insert(tenant);
+    }
+
+    /// Forgets every prepared statement, so that each is planned on what the tables are now.
+    pub(super) fn forget_plans(&self) {
+        self.client.statement_cache.clear();
+        self.plans.forget();
     }
 }
 
@@ -77,7 +85,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
         let client = self.postgres.create().await?;
-        Ok(Connection { client, tenants_seen: HashSet::new() })
+        Ok(Connection { client, plans: Plans::new(), tenants_seen: HashSet::new() })
     }
 
     async fn recycle(
@@ -118,15 +126,15 @@ pub struct Db {
 }
 
 struct Inner {
-    server: tokio_postgres::Config,
+    server: Server,
     roles: LoginRoles,
     settings: PoolSettings,
     pools: Mutex<BTreeMap<String, Pool>>,
 }
 
 impl Db {
-    /// `server` names host, port and database; its user and password are not used.
-    pub fn new(server: tokio_postgres::Config, roles: LoginRoles, settings: PoolSettings) -> Self {
+    /// The user and password of the server's URL are not used.
+    pub fn new(server: Server, roles: LoginRoles, settings: PoolSettings) -> Self {
         Self { inner: Arc::new(Inner { server, roles, settings, pools: Mutex::new(BTreeMap::new()) }) }
     }
 
@@ -150,9 +158,13 @@ impl Db {
             .collect()
     }
 
-    /// Connection settings of a login role, for the few places that need a connection of their own (LISTEN, migrations).
-    pub fn config_of(&self, role: &str) -> tokio_postgres::Config {
-        let mut config = self.inner.server.clone();
+    /// A connection of a login role for the few that need one of their own: to listen, to migrate, to look whether roles are there.
+    pub async fn connect_as(&self, role: &str) -> Result<(Client, Driver), tokio_postgres::Error> {
+        self.inner.server.connect(&self.config_of(role)).await
+    }
+
+    fn config_of(&self, role: &str) -> tokio_postgres::Config {
+        let mut config = self.inner.server.config().clone();
         config
             .user(role)
             .password((self.inner.roles.password)(role).expose_secret())
@@ -198,7 +210,7 @@ impl Db {
         let settings = &self.inner.settings;
         let postgres = deadpool_postgres::Manager::from_config(
             self.config_of(role),
-            NoTls,
+            self.inner.server.tls(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let manager = Manager {

@@ -19,19 +19,20 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement, ToStatement};
 use super::{
     Db, Params,
     errors::{from_driver, is_worth_another_run},
-    pool::{Pooled, Room},
+    plans::Plan,
+    pool::{Connection, Pooled, Room},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    types::TenantId,
+};
 
 /// A connection that must not go back to its pool unless its transaction is known to be over.
 struct Checkout(Option<Pooled>);
 
 impl Checkout {
-    fn client(&self) -> Result<&ClientWrapper> {
-        self.0
-            .as_ref()
-            .map(|pooled| &pooled.client)
-            .ok_or_else(|| Error::internal("the connection was given back"))
+    fn connection(&self) -> Result<&Connection> {
+        self.0.as_deref().ok_or_else(|| Error::internal("the connection was given back"))
     }
 
     fn give_back(mut self) {
@@ -49,6 +50,8 @@ impl Drop for Checkout {
 
 struct Inner {
     checkout: Checkout,
+    /// Whose schema it works in, if it is one tenant's.
+    tenant: Option<TenantId>,
     ending: Ending,
     /// Set when a statement failed: such a transaction can only be rolled back, whatever the unit says.
     failed: AtomicBool,
@@ -66,9 +69,10 @@ pub struct Tx {
 }
 
 impl Tx {
-    fn open(pooled: Pooled, ending: Ending) -> Self {
+    fn open(pooled: Pooled, tenant: Option<TenantId>, ending: Ending) -> Self {
         let inner = Inner {
             checkout: Checkout(Some(pooled)),
+            tenant,
             ending,
             failed: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
@@ -78,7 +82,7 @@ impl Tx {
     }
 
     fn client(&self) -> Result<&ClientWrapper> {
-        self.inner.checkout.client()
+        self.inner.checkout.connection().map(|connection| &connection.client)
     }
 
     #[track_caller]
@@ -112,8 +116,20 @@ impl Tx {
     }
 
     async fn prepare(&self, sql: &'static str) -> Result<Statement> {
-        let prepared = self.client()?.prepare_cached(sql).await;
-        self.seen(prepared)
+        let connection = self.inner.checkout.connection()?;
+        let plan = match self.inner.tenant {
+            Some(tenant) => connection.plans.find(tenant, sql),
+            None => Plan::Shared,
+        };
+        match (plan, self.inner.tenant) {
+            (Plan::Own(own), _) => Ok(own),
+            (Plan::Wanted, Some(tenant)) => {
+                let own = self.seen(connection.client.prepare(sql).await)?;
+                connection.plans.keep(tenant, sql, own.clone());
+                Ok(own)
+            }
+            _ => self.seen(connection.client.prepare_cached(sql).await),
+        }
     }
 
     /// All rows of a statement.
@@ -150,8 +166,8 @@ impl Tx {
     fn end_unawaited(self, sql: &'static str) {
         let Some(inner) = Arc::into_inner(self.inner) else { return };
         tokio::spawn(async move {
-            let ended = match inner.checkout.client() {
-                Ok(client) => client.batch_execute(sql).await.is_ok(),
+            let ended = match inner.checkout.connection() {
+                Ok(connection) => connection.client.batch_execute(sql).await.is_ok(),
                 Err(_) => false,
             };
             if ended {
@@ -339,13 +355,14 @@ impl Db {
         let again = f.clone();
         let open = |mut pooled: Pooled| {
             pooled.saw(room.tenant());
-            TenantTx { tx: Tx::open(pooled, ending), room: room.clone() }
+            let tenant = Some(room.tenant());
+            TenantTx { tx: Tx::open(pooled, tenant, ending), room: room.clone() }
         };
         let first = open(self.shard(room.shard()).await?);
         match unit(first, entry, f).await {
             Err(Failure::Before(error)) if is_worth_another_run(&error) => {
                 let second = open(self.shard(room.shard()).await?);
-                second.client()?.statement_cache.clear();
+                second.inner.checkout.connection()?.forget_plans();
                 unit(second, entry, again).await.map_err(Failure::into_error)
             }
             other => other.map_err(Failure::into_error),
@@ -373,11 +390,11 @@ impl Db {
         F: AsyncFnOnce(&ControlTx) -> Result<T> + Clone,
     {
         let again = f.clone();
-        let first = ControlTx { tx: Tx::open(self.control().await?, ending) };
+        let first = ControlTx { tx: Tx::open(self.control().await?, None, ending) };
         match unit(first, entry, f).await {
             Err(Failure::Before(error)) if is_worth_another_run(&error) => {
-                let second = ControlTx { tx: Tx::open(self.control().await?, ending) };
-                second.client()?.statement_cache.clear();
+                let second = ControlTx { tx: Tx::open(self.control().await?, None, ending) };
+                second.inner.checkout.connection()?.forget_plans();
                 unit(second, entry, again).await.map_err(Failure::into_error)
             }
             other => other.map_err(Failure::into_error),
@@ -389,7 +406,7 @@ impl Db {
     where
         F: AsyncFnOnce(&OwnerTx) -> Result<T>,
     {
-        let tx = OwnerTx { tx: Tx::open(self.owner().await?, Ending::Awaited) };
+        let tx = OwnerTx { tx: Tx::open(self.owner().await?, None, Ending::Awaited) };
         let entry = "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp";
         unit(tx, entry, f).await.map_err(Failure::into_error)
     }
@@ -402,7 +419,7 @@ impl Db {
     where
         F: AsyncFnOnce(&OwnerTx) -> Result<T>,
     {
-        let tx = OwnerTx { tx: Tx::open(self.owner().await?, Ending::Unawaited) };
+        let tx = OwnerTx { tx: Tx::open(self.owner().await?, None, Ending::Unawaited) };
         let shared =
             snapshot.map(|Snapshot(id)| format!("SET TRANSACTION SNAPSHOT '{id}';")).unwrap_or_default();
         let entry = format!(

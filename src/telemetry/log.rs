@@ -2,7 +2,8 @@
 
 use std::{
     fmt::{self, Write as _},
-    io,
+    io::{self, BufWriter},
+    time::Duration,
 };
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -23,6 +24,10 @@ use crate::{
     config::{LogFormat, LogSettings, Settings},
     error::{Error, Result},
 };
+
+/// How long a line may wait for others, and how much of them.
+const GATHERED_FOR: Duration = Duration::from_millis(10);
+const GATHERED_BYTES: usize = 64 * 1024;
 
 /// Crates that write credentials, or every byte of a connection, into their logs.
 const SILENCED: &[&str] = &["vaultrs=off", "rustify=off", "rustify_derive=off"];
@@ -84,10 +89,33 @@ fn filter(level: &str) -> Result<EnvFilter> {
     Ok(filter)
 }
 
+/// Gathers the lines of a moment and writes them at once: neither a system call nor a waking of the log's thread for each.
+struct Gathered<W: io::Write>(BufWriter<W>);
+
+impl<W: io::Write> Gathered<W> {
+    fn new(writer: W) -> Self {
+        Self(BufWriter::with_capacity(GATHERED_BYTES, writer))
+    }
+}
+
+impl<W: io::Write> io::Write for Gathered<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    /// Called when no line waits. Those of the next moment wait for each other.
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        #[expect(clippy::disallowed_methods, reason = "the log's own thread, on which nothing else runs")]
+        std::thread::sleep(GATHERED_FOR);
+        Ok(())
+    }
+}
+
 /// Writing happens on a thread of its own: a slow disk or a full pipe never holds a request up.
 fn writer(settings: &LogSettings) -> Result<(tracing_appender::non_blocking::NonBlocking, WorkerGuard)> {
     let builder = NonBlockingBuilder::default().thread_name("log");
-    let Some(dir) = &settings.dir else { return Ok(builder.finish(io::stdout())) };
+    let Some(dir) = &settings.dir else { return Ok(builder.finish(Gathered::new(io::stdout()))) };
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("lastmile")
@@ -101,7 +129,7 @@ fn writer(settings: &LogSettings) -> Result<(tracing_appender::non_blocking::Non
                 format!("{} cannot be written to: {error}.", dir.display()),
             )
         })?;
-    Ok(builder.finish(files))
+    Ok(builder.finish(Gathered::new(files)))
 }
 
 fn json<W>(writer: W) -> impl Layer<Registry> + Send + Sync
@@ -166,6 +194,11 @@ struct TameWriter<W>(W);
 impl<W: io::Write> io::Write for TameWriter<W> {
     /// A whole event comes at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Nearly every line: nothing in it can be one of those characters.
+        if line.iter().all(|byte| *byte < 0x7f) {
+            self.0.write_all(line)?;
+            return Ok(line.len());
+        }
         match std::str::from_utf8(line) {
             Ok(text) if text.trim_end_matches('\n').contains(is_control) => {
                 let mut tame = String::with_capacity(text.len() + 16);

@@ -3,11 +3,11 @@
 //! Done with the operator's own role, under a lock, and again without harm. After it only the deployment's roles are used.
 
 use secrecy::ExposeSecret;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::shards::ensure_shard;
 use crate::{
-    db::Db,
+    db::{Db, Server},
     error::{Error, OrInternal, Result},
 };
 
@@ -16,10 +16,7 @@ pub const ROLE_KEY: &str = "database-roles";
 
 /// Whether the deployment's roles are there and can log in.
 pub async fn is_set_up(db: &Db) -> bool {
-    let config = db.config_of(&db.roles().owner());
-    #[expect(clippy::disallowed_methods, reason = "looks whether there is anything for a pool to connect to")]
-    let connected = config.connect(NoTls).await;
-    match connected {
+    match db.connect_as(&db.roles().owner()).await {
         Ok((client, connection)) => {
             let _connection = tokio::spawn(connection);
             client
@@ -32,11 +29,10 @@ pub async fn is_set_up(db: &Db) -> bool {
     }
 }
 
-/// Connects with the operator's URL and sets everything up. Five processes may do so at once.
-pub async fn bootstrap(db: &Db, admin_url: &str) -> Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "the operator's own role, before ours exist")]
-    let connected = tokio_postgres::connect(admin_url, NoTls).await;
-    let (client, connection) = connected.map_err(|error| {
+/// Connects as the operator and sets everything up. Five processes may do so at once.
+pub async fn bootstrap(db: &Db, server: &Server) -> Result<()> {
+    // The operator's own role, before ours exist.
+    let (client, connection) = server.connect(server.config()).await.map_err(|error| {
         tracing::error!(%error, "cannot connect with database.url");
         Error::unavailable("database_unavailable", "The database cannot be reached with database.url.")
     })?;

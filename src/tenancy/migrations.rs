@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use futures_util::{StreamExt, stream};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{bootstrap::group_of, rights};
 use crate::{
@@ -43,12 +43,8 @@ pub(super) struct OwnerConnection {
 
 impl OwnerConnection {
     pub async fn open(db: &Db) -> Result<Self> {
-        let config = db.config_of(&db.roles().owner());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "migrations set session settings: no pool may have such a connection"
-        )]
-        let (client, connection) = config.connect(NoTls).await.internal()?;
+        // Migrations set session settings: no pool may have such a connection.
+        let (client, connection) = db.connect_as(&db.roles().owner()).await.internal()?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an owner connection ended");

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::poll_fn};
 use tokio::{sync::mpsc, time::timeout};
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
 
 use crate::{db::Db, types::TenantId};
 
@@ -103,9 +103,7 @@ impl News {
     }
 
     async fn listen_once(&self, db: &Db) -> Result<(), tokio_postgres::Error> {
-        let config = db.config_of(&db.roles().control());
-        #[expect(clippy::disallowed_methods, reason = "listens for as long as the process lives")]
-        let (client, mut connection) = config.connect(NoTls).await?;
+        let (client, mut connection) = db.connect_as(&db.roles().control()).await?;
         let (sender, mut messages) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut stream = poll_fn(move |cx| connection.poll_message(cx));

@@ -45,4 +45,5 @@ mod settings;
 mod signup;
 mod staff;
 mod telemetry;
+mod tls;
 mod waiting;

@@ -17,6 +17,9 @@ use crate::{
     types::{AreaId, BoundingBox, CustomerId, Limit},
 };
 
+/// A page of the usual size, and the row that says whether there are more. Stands in [`Texts::usual`].
+const USUAL_ROWS: i64 = 26;
+
 /// The filter's conditions, `$1` to `$11`. PostgreSQL drops those whose parameter is null when it plans.
 macro_rules! matching {
     () => {
@@ -68,8 +71,10 @@ impl Matching {
     }
 }
 
-/// The three texts of one order.
+/// The texts of one order.
 struct Texts {
+    /// The first page of the usual size: with nothing left open it is planned once, not for each call.
+    usual: &'static str,
     first: &'static str,
     next: &'static str,
     filtered: &'static str,
@@ -78,6 +83,18 @@ struct Texts {
 macro_rules! by_time {
     ($column:literal, $after:literal, $direction:literal) => {
         Texts {
+            usual: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM customer WHERE deleted_at IS NULL \
+                 ORDER BY ",
+                $column,
+                " ",
+                $direction,
+                ", id ",
+                $direction,
+                " LIMIT 26"
+            ),
             first: concat!(
                 "SELECT ",
                 columns!(),
@@ -133,6 +150,17 @@ macro_rules! by_time {
 macro_rules! by_name {
     ($after:literal, $direction:literal) => {
         Texts {
+            usual: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM customer WHERE deleted_at IS NULL ORDER BY lower(last_name) ",
+                $direction,
+                ", lower(first_name) ",
+                $direction,
+                ", id ",
+                $direction,
+                " LIMIT 26"
+            ),
             first: concat!(
                 "SELECT ",
                 columns!(),
@@ -202,6 +230,7 @@ pub async fn list(
     let texts = texts(sort);
     let found = if filter.is_all() {
         match mark {
+            None if rows == USUAL_ROWS => tx.query(texts.usual, &[]).await?,
             None => tx.query(texts.first, &[&rows]).await?,
             Some(Mark::Time(_, micros, id)) => tx.query(texts.next, &[&rows, &instant(*micros), id]).await?,
             Some(Mark::Name(_, last, first, id)) => tx.query(texts.next, &[&rows, last, first, id]).await?,

@@ -1,0 +1,72 @@
+//! Statements that a connection keeps prepared for one tenant each.
+//!
+//! PostgreSQL plans a prepared statement anew whenever the schema it works in is another than the last time, which costs several
+//! times what running it does. So a tenant whose statement comes by a second time gets one of its own: the same text, prepared
+//! inside its schema. Tenants that come by once share one, since preparing takes a round trip.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use lru::LruCache;
+use tokio_postgres::Statement;
+
+use crate::types::TenantId;
+
+/// A backend keeps some 20 KiB for each; the one that was not used for the longest time makes room.
+const KEPT_MAX: NonZeroUsize = match NonZeroUsize::new(400) {
+    Some(max) => max,
+    None => NonZeroUsize::MIN,
+};
+
+/// Whose statement, and where its static text lies: an address is quicker to compare than a text.
+type Key = (TenantId, usize, usize);
+
+/// What a connection has for a tenant's statement.
+pub(super) enum Plan {
+    /// It comes by for the first time: the one that all tenants share will do.
+    Shared,
+    /// It has come by before: worth a statement of its own.
+    Wanted,
+    Own(Statement),
+}
+
+/// The statements of one connection, apart by tenant.
+pub(super) struct Plans {
+    kept: Mutex<LruCache<Key, Option<Statement>>>,
+}
+
+impl Plans {
+    pub fn new() -> Self {
+        Self { kept: Mutex::new(LruCache::new(KEPT_MAX)) }
+    }
+
+    pub fn find(&self, tenant: TenantId, sql: &'static str) -> Plan {
+        let mut kept = self.kept();
+        match kept.get(&key(tenant, sql)) {
+            Some(Some(own)) => Plan::Own(own.clone()),
+            Some(None) => Plan::Wanted,
+            None => {
+                kept.put(key(tenant, sql), None);
+                Plan::Shared
+            }
+        }
+    }
+
+    pub fn keep(&self, tenant: TenantId, sql: &'static str, own: Statement) {
+        self.kept().put(key(tenant, sql), Some(own));
+    }
+
+    pub fn forget(&self) {
+        self.kept().clear();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, LruCache<Key, Option<Statement>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(tenant: TenantId, sql: &'static str) -> Key {
+    (tenant, sql.as_ptr().addr(), sql.len())
+}
