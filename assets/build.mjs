@@ -43,6 +43,7 @@ async function build() {
       app: join(here, "src", "js", "app.js"),
       map: join(here, "src", "js", "map.js"),
       theme: join(here, "src", "js", "theme.js"),
+      tree: join(here, "src", "js", "tree.js"),
       swagger: join(here, "src", "js", "swagger.js"),
     };
     const styles = {

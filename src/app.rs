@@ -25,15 +25,23 @@ use crate::{
     error::Result,
     isp::{
         areas::{self, AreasApi},
-        customers::{
-            self, CustomersApi,
-            import::{self, ImportsApi},
-        },
+        billing::{self, BillingSettingsApi, PaymentsApi, ReceiptsApi, ShiftsApi, SubscriptionsApi},
+        customers::{self, CustomersApi},
+        imports::{self, ImportsApi},
+        installations::{self, InstallationsApi},
+        outages::{self, OutagesApi},
+        plans::{self, PlansApi},
+        plant,
+        reports::{self, ReportFilesApi, ReportSchedulesApi, ReportsApi},
+        routers::{self, RoutersApi},
+        subscribers::{self, Office, SubscribersApi},
+        tickets::{self, AttachmentsApi, CannedRepliesApi, TicketsApi},
+        visits::{self, VisitsApi},
     },
     jobs::Runner,
     mail::{self, Post},
     platform,
-    portal::{audit_trail, dashboard, search, settings},
+    portal::{audit_trail, dashboard, notices, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
     telemetry::Metrics,
     tenancy::{self, Dns, News, Registry, Resolver},
@@ -114,7 +122,17 @@ pub async fn anchor_key(store: &dyn SecretStore) -> Result<AnchorKey> {
 pub fn catalogue() -> Catalogue {
     Catalogue::new(&[
         customers::PERMISSIONS,
+        subscribers::PERMISSIONS,
         areas::PERMISSIONS,
+        plant::PERMISSIONS,
+        routers::PERMISSIONS,
+        installations::PERMISSIONS,
+        visits::PERMISSIONS,
+        tickets::PERMISSIONS,
+        outages::PERMISSIONS,
+        plans::PERMISSIONS,
+        billing::PERMISSIONS,
+        reports::PERMISSIONS,
         access::STAFF,
         access::ROLES,
         access::API_KEY_PERMISSIONS,
@@ -129,7 +147,16 @@ fn navigation() -> Vec<NavItem> {
         dashboard::NAV,
         customers::NAV,
         areas::NAV,
-        import::NAV,
+        plant::NAV,
+        tickets::NAV,
+        outages::NAV,
+        imports::NAV,
+        routers::NAV,
+        installations::NAV,
+        visits::NAV,
+        plans::NAV,
+        billing::NAV,
+        reports::NAV,
         access::STAFF_NAV,
         access::ROLES_NAV,
         access::NAV,
@@ -182,7 +209,10 @@ impl App {
     pub fn runner(&self) -> Runner {
         let mut runner = Runner::new(self.parts.registry.clone(), self.bell.clone());
         mail::handlers(&mut runner, &self.parts.db, &self.tenant_keys, &self.post);
-        import::handlers(&mut runner, &self.parts.db);
+        imports::handlers(&mut runner, &self.parts.db);
+        outages::handlers(&mut runner, &self.parts.db);
+        billing::handlers(&mut runner, &self.parts.db);
+        reports::handlers(&mut runner, &self.parts.db);
         runner
     }
 
@@ -201,11 +231,36 @@ impl App {
             ApiKeyApi::new(self.access.clone()),
             StaffApi::new(self.people.clone()),
             RolesApi::new(self.people.clone()),
-            CustomersApi::new(parts.db.clone()),
+            (CustomersApi::new(parts.db.clone()), SubscribersApi::new(self.office())),
             ImportsApi::new(parts.db.clone()),
             AreasApi::new(parts.db.clone()),
+            plant::api(&parts.db),
+            (
+                RoutersApi::new(parts.db.clone()),
+                InstallationsApi::new(parts.db.clone()),
+                VisitsApi::new(parts.db.clone()),
+            ),
+            (
+                TicketsApi::new(parts.db.clone()),
+                AttachmentsApi::new(parts.db.clone()),
+                CannedRepliesApi::new(parts.db.clone()),
+                OutagesApi::new(parts.db.clone()),
+            ),
+            (
+                PlansApi::new(parts.db.clone()),
+                SubscriptionsApi::new(parts.db.clone(), parts.resolver.clone()),
+                PaymentsApi::new(parts.db.clone(), parts.resolver.clone()),
+                ReceiptsApi::new(parts.db.clone()),
+                ShiftsApi::new(parts.db.clone()),
+                BillingSettingsApi::new(parts.db.clone()),
+            ),
+            (
+                ReportsApi::new(parts.db.clone()),
+                ReportSchedulesApi::new(parts.db.clone()),
+                ReportFilesApi::new(parts.db.clone()),
+            ),
             audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
-            settings_api,
+            (settings_api, notices::NoticesApi::new(parts.db.clone())),
         )
     }
 
@@ -215,9 +270,20 @@ impl App {
         docs::pages(&mut table, "/api/openapi.json");
         dashboard::pages(&mut table);
         search::pages(&mut table);
+        notices::pages(&mut table);
         customers::pages(&mut table);
-        import::pages(&mut table);
+        imports::pages(&mut table);
         areas::pages(&mut table);
+        plant::pages(&mut table);
+        tickets::pages(&mut table);
+        outages::pages(&mut table);
+        routers::pages(&mut table);
+        installations::pages(&mut table);
+        visits::pages(&mut table);
+        plans::pages(&mut table);
+        billing::pages(&mut table);
+        reports::pages(&mut table);
+        subscribers::pages(&mut table);
         access::pages(&mut table);
         access::well_known(&mut table, &self.access);
         access::forgot_pages(&mut table);
@@ -272,7 +338,15 @@ impl App {
             .data(self.dns.clone())
             .data(self.signups())
             .data(self.people.clone())
+            .data(self.office())
             .map_to_response()
+    }
+
+    /// What the accounts of subscribers are worked on with.
+    fn office(&self) -> Office {
+        let parts = &self.parts;
+        let keys = self.tenant_keys.clone();
+        Office::new(parts.db.clone(), self.access.clone(), keys, parts.resolver.clone())
     }
 
     pub fn signups(&self) -> Arc<platform::Signups> {

@@ -12,6 +12,7 @@ mod config;
 mod db;
 mod demo;
 mod error;
+mod events;
 mod files;
 mod isp;
 mod jobs;

@@ -109,7 +109,8 @@ impl AccessApi {
                 None,
                 access.0.db.read_tenant(&by.tenant, async |tx| keys_store::find_scopes(tx, id).await).await?,
             ),
-            Credential::None => (None, None),
+            // Neither comes with a bearer.
+            Credential::Subscriber(_) | Credential::None => (None, None),
         };
         let held = access.catalogue().all().iter().filter(|permission| by.may(permission));
         Ok(Json(MeView {

@@ -10,7 +10,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     tenancy::Tenant,
-    types::{ApiKeyId, StaffId},
+    types::{ApiKeyId, CustomerId, StaffId},
     web::Origin,
 };
 
@@ -36,6 +36,8 @@ impl Rights {
 pub enum Credential {
     Staff(StaffId),
     ApiKey(ApiKeyId),
+    /// A customer in the subscriber portal: holds no right of staff.
+    Subscriber(CustomerId),
     /// Work of the tenant's own, or of the platform.
     None,
 }
@@ -91,7 +93,6 @@ impl By {
     }
 
     /// Everything with `all`, one's own with `own`, else 403.
-    #[expect(dead_code, reason = "rights to one's own objects only come with jobs and tickets")]
     pub fn reach(&self, all: &'static Permission, own: &'static Permission) -> Result<Reach> {
         reach(&self.rights, self.credential, all, own)
     }
@@ -108,6 +109,7 @@ impl By {
         match self.credential {
             Credential::Staff(id) => id.0,
             Credential::ApiKey(id) => id.0,
+            Credential::Subscriber(id) => id.0,
             Credential::None => self.tenant.id().0,
         }
     }

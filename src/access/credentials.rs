@@ -38,9 +38,10 @@ const TOKEN_MAX_BYTES: usize = 4_096;
 const TOUCH_SECONDS: i64 = 60;
 
 /// The SHA-256 of a credential: what is stored and looked up in its place.
-pub(super) type TokenHash = [u8; 32];
+pub type TokenHash = [u8; 32];
 
-pub(super) fn hash_of(token: &str) -> TokenHash {
+/// The hash under which a credential is kept.
+pub fn hash_of(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 

@@ -29,7 +29,7 @@ use crate::{
     web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, redirect},
 };
 
-const FORM_MAX_BYTES: u64 = 1_048_576;
+pub const FORM_MAX_BYTES: u64 = 1_048_576;
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_FIELD: &str = "_csrf";
 const FLASH_MAX_CHARS: usize = 1_000;
@@ -163,7 +163,7 @@ impl<E: Endpoint> Endpoint for Open<E> {
 }
 
 /// For an unsafe request: the exact Origin, then the form with the token that is bound to `cookie`.
-async fn checked_form(
+pub async fn checked_form(
     access: &Access,
     request: &mut Request,
     cookie: &str,
@@ -264,7 +264,8 @@ impl Access {
         self.set_cookie(response, &cookie);
     }
 
-    fn read_flash(&self, request: &Request) -> Vec<Flash> {
+    /// The sentences that wait for this browser.
+    pub fn read_flash(&self, request: &Request) -> Vec<Flash> {
         self.read_cookie(request, "flash")
             .filter(|value| value.len() <= 2 * FLASH_MAX_CHARS)
             .and_then(|value| BASE64URL_NOPAD.decode(value.as_bytes()).ok())
@@ -272,7 +273,8 @@ impl Access {
             .unwrap_or_default()
     }
 
-    fn forget_flash(&self, response: &mut Response) {
+    /// They were shown.
+    pub fn forget_flash(&self, response: &mut Response) {
         let mut cookie = self.cookie("flash", "");
         cookie.set_max_age(std::time::Duration::ZERO);
         self.set_cookie(response, &cookie);

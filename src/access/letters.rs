@@ -83,7 +83,7 @@ impl Desk {
 }
 
 /// Black or white, whichever is easier to read on this colour (WCAG's relative luminance).
-fn ink_on(colour: &str) -> &'static str {
+pub fn ink_on(colour: &str) -> &'static str {
     let channel = |range: std::ops::Range<usize>| {
         let value = colour.get(range).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or_default();
         let value = f64::from(value) / 255.0;

@@ -46,6 +46,12 @@ pub(super) async fn issue(
     staff: StaffId,
     validity: Validity,
 ) -> Result<(String, DateTime<Utc>)> {
+    // Those that say nothing any more, not even how often somebody asked.
+    tx.execute(
+        "DELETE FROM one_time_link WHERE staff_id = $1 AND expires_at < now() AND created_at < now() - interval '1 day'",
+        &[&staff],
+    )
+    .await?;
     let code = random_token();
     let row = tx
         .query_one(

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::{db::TenantTx, error::Result, types::EmailAddress};
+use crate::{db::TenantTx, error::Result};
 
 /// How many failures are free.
 const FREE_OF_ACCOUNT: i32 = 5;
@@ -21,7 +21,7 @@ struct Subject {
 
 /// The counts that one attempt went into.
 #[derive(Debug, Clone)]
-pub(super) struct Charge {
+pub struct Charge {
     account: Option<String>,
     address: Option<String>,
     /// Whether this attempt itself made the address wait.
@@ -31,7 +31,7 @@ pub(super) struct Charge {
 }
 
 /// Whether an attempt may be made now.
-pub(super) enum Attempt {
+pub enum Attempt {
     Counted(Charge),
     /// Not before so long.
     TooSoon(Duration),
@@ -54,13 +54,9 @@ fn wait_after(failures: i32, free: i32) -> i32 {
     1_i32.checked_shl(over).filter(|seconds| *seconds > 0).map_or(LONGEST_SECONDS, |s| s.min(LONGEST_SECONDS))
 }
 
-/// Counts an attempt, unless one of its subjects has to wait.
-pub(super) async fn charge(
-    tx: &TenantTx,
-    email: Option<&EmailAddress>,
-    address: Option<IpAddr>,
-) -> Result<Attempt> {
-    let account = email.map(|email| Subject { name: format!("account:{email}"), free: FREE_OF_ACCOUNT });
+/// Counts an attempt, unless one of its subjects has to wait. An account is named by what is typed to sign in with it.
+pub async fn charge(tx: &TenantTx, account: Option<&str>, address: Option<IpAddr>) -> Result<Attempt> {
+    let account = account.map(|name| Subject { name: format!("account:{name}"), free: FREE_OF_ACCOUNT });
     let address = address
         .map(|address| Subject { name: format!("address:{}", network(address)), free: FREE_OF_ADDRESS });
     let names: Vec<&str> =
@@ -128,7 +124,7 @@ async fn block(tx: &TenantTx, name: &str, seconds: i32) -> Result<()> {
 
 /// The attempt was right: the account begins anew, and the address gets this one attempt back. It does not get all of them:
 /// somebody with one good account could guess at others for ever.
-pub(super) async fn forgive(tx: &TenantTx, charge: &Charge) -> Result<()> {
+pub async fn forgive(tx: &TenantTx, charge: &Charge) -> Result<()> {
     if let Some(account) = &charge.account {
         tx.execute("DELETE FROM sign_in_failure WHERE subject = $1", &[account]).await?;
     }
@@ -152,8 +148,8 @@ pub(super) async fn forgive(tx: &TenantTx, charge: &Charge) -> Result<()> {
 }
 
 /// The account begins anew: its person has proved themselves by a mailed link.
-pub(super) async fn forgive_account(tx: &TenantTx, email: &str) -> Result<()> {
-    tx.execute("DELETE FROM sign_in_failure WHERE subject = $1", &[&format!("account:{email}")]).await?;
+pub async fn forgive_account(tx: &TenantTx, account: &str) -> Result<()> {
+    tx.execute("DELETE FROM sign_in_failure WHERE subject = $1", &[&format!("account:{account}")]).await?;
     Ok(())
 }
 

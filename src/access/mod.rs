@@ -37,24 +37,30 @@ mod tokens;
 mod well_known;
 
 pub use api::AccessApi;
-pub use by::By;
+pub use by::{By, Credential, Reach, Rights};
+pub use credentials::{TokenHash, hash_of};
 pub use extract::ApiUser;
 pub use forgot::pages as forgot_pages;
 pub use gate::{Access, AccessKeys};
-pub use guard::{Bare, CheckedForm, Guarded, PageUser, Visitor};
+pub use guard::{Bare, CheckedForm, FORM_MAX_BYTES, Guarded, PageUser, Visitor, checked_form};
 pub use idempotency::{CreatedOnce, Fingerprint, IdempotencyKey, once};
 pub use keys::API_KEY_PERMISSIONS;
 pub use keys_api::ApiKeyApi;
 pub use keys_pages::NAV;
 pub use landing::issue_landing;
-pub use pages::pages;
-pub use passwords::{check_password, hash_password};
+pub use letters::ink_on;
+pub use lockout::{Attempt, Charge, charge, forgive, forgive_account};
+pub use pages::{device_of, local_path, pages};
+pub use passwords::{PASSWORD_MAX_CHARS, check_password, hash_password, verify_password};
 pub use people::{Invitation, People};
 pub(crate) use right::rights;
 pub use right::{Catalogue, DefaultRole, Owner, Permission, Right, SignedIn};
 pub use roles::{ROLES, ROLES_NAV, RolesApi, pages as role_pages};
 pub use seed::{NewOwner, seed_tenant};
-pub use shell::{NavItem, Shell};
+pub use sessions::random_token;
+pub use shell::{Brand, NavItem, Shell};
 pub use signing::SigningKeys;
-pub use staff::{NewStaff, STAFF, STAFF_NAV, StaffApi, pages as staff_pages};
+pub use staff::{
+    Colleague, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, find_colleague, pages as staff_pages,
+};
 pub use well_known::well_known;

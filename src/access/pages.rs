@@ -44,7 +44,7 @@ pub fn pages(table: &mut RouteTable) {
 }
 
 /// Where to go after signing in: a path of this very host, or the start.
-fn local_path(next: &str) -> &str {
+pub fn local_path(next: &str) -> &str {
     let is_plain = next.len() <= NEXT_MAX_CHARS && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     let is_local = next.starts_with('/') && !next.starts_with("//");
     if is_plain && is_local { next } else { "/" }
@@ -302,7 +302,7 @@ async fn end_others(user: PageUser) -> Result<Response> {
 }
 
 /// "Chrome on Linux", as far as a program's name for itself says so.
-fn device_of(user_agent: &str) -> String {
+pub fn device_of(user_agent: &str) -> String {
     // The order matters: Edge and Opera call themselves Chrome, Chrome calls itself Safari, Android calls itself Linux.
     const BROWSERS: &[(&str, &str)] = &[
         ("Edg", "Edge"),

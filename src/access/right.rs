@@ -52,12 +52,14 @@ impl DefaultRole {
         }
     }
 
-    /// Admin holds everything, Manager everything that is not administration (`.manage`); the others what a permission names
-    /// them for.
+    /// Admin holds everything, Manager everything that is not administration (`.manage`, `.settings`) and what a permission names
+    /// it for; the others only that.
     fn holds(self, permission: &Permission) -> bool {
         match self {
             Self::Admin => true,
-            Self::Manager => !permission.code.ends_with(".manage"),
+            Self::Manager if ![".manage", ".settings"].iter().any(|end| permission.code.ends_with(end)) => {
+                true
+            }
             named => permission.default_roles.contains(&named),
         }
     }
@@ -97,7 +99,8 @@ impl Right for Owner {
 /// }
 /// ```
 ///
-/// `for` names the roles of a new tenant that hold it; Admin holds everything, Manager everything but `.manage`.
+/// `for` names the roles of a new tenant that hold it; Admin holds everything anyway, and Manager everything but `.manage` and
+/// `.settings`.
 macro_rules! rights {
     ($category:literal, $list:ident: $($name:ident = $code:literal, $scope:literal, $label:literal, $description:literal $(, for [$($role:ident),+])?;)+) => {
         /// The permissions of this feature, in the order in which a role's page shows them.

@@ -22,7 +22,7 @@ use crate::{
 pub(super) const COOKIE: &str = "session";
 
 /// 256 random bits, as text.
-pub(super) fn random_token() -> String {
+pub fn random_token() -> String {
     BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>())
 }
 

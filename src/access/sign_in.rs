@@ -64,7 +64,7 @@ impl AtDoor {
         let db = &self.access.0.db;
         let (attempt, account) = db
             .in_tenant(&self.tenant, async |tx| {
-                let attempt = lockout::charge(tx, parsed.as_ref(), address).await?;
+                let attempt = lockout::charge(tx, parsed.as_ref().map(EmailAddress::as_str), address).await?;
                 let account = match &parsed {
                     Some(email) => store::find_account(tx, email).await?,
                     None => None,

@@ -29,6 +29,8 @@ pub enum ActorKind {
     Platform,
     /// Somebody who is not signed in.
     Anonymous,
+    /// A customer in the subscriber portal.
+    Subscriber,
 }
 
 impl ActorKind {
@@ -39,6 +41,7 @@ impl ActorKind {
             Self::System => "system",
             Self::Platform => "platform",
             Self::Anonymous => "anonymous",
+            Self::Subscriber => "subscriber",
         }
     }
 }

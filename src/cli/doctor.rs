@@ -128,6 +128,7 @@ async fn examine(findings: &mut Findings, settings: Settings) {
     match Parts::open(settings).await {
         Ok(parts) => {
             secret_store(findings, &parts).await;
+            connections(findings, &parts).await;
             deployment(findings, &parts).await;
         }
         Err(error) => {
@@ -194,6 +195,44 @@ async fn database(findings: &mut Findings, client: &Client) -> Result<()> {
         findings.ok("rights", "set_config, plpgsql and large objects are not everybody's");
     }
     Ok(())
+}
+
+/// Whether PostgreSQL lets in as many connections as the pools of one process may open.
+async fn connections(findings: &mut Findings, parts: &Parts) {
+    const CHECK: &str = "connections";
+    let wanted = &parts.settings.database;
+    let counted = parts
+        .db
+        .read_public(async |tx| {
+            let row = tx
+                .query_one(
+                    "SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 AS room,
+                            (SELECT count(DISTINCT shard) FROM public.tenant WHERE status <> 'closed') AS shards",
+                    &[],
+                )
+                .await?;
+            Ok((row.get::<_, i64>("room"), row.get::<_, i64>("shards").max(1)))
+        })
+        .await;
+    let Ok((room, shards)) = counted else {
+        return findings.warning(
+            CHECK,
+            "not counted: the deployment is not set up yet",
+            "Run `lastmile migrate`.",
+        );
+    };
+    let pooled = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    let most = pooled(wanted.control_connections)
+        .saturating_add(pooled(wanted.owner_connections))
+        .saturating_add(pooled(wanted.shard_connections).saturating_mul(shards))
+        // One listens for news.
+        .saturating_add(1);
+    let detail = format!("a process opens at most {most}, PostgreSQL lets {room} in");
+    if most <= room {
+        findings.ok(CHECK, detail);
+    } else {
+        findings.warning(CHECK, detail, "Raise max_connections, or lower database.shard_connections.");
+    }
 }
 
 fn epoch() -> f64 {

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use figment::value::Dict;
 
 mod archives;
+mod demo;
 mod dev;
 mod doctor;
 mod keys;
@@ -80,6 +81,7 @@ enum Command {
     Keys(keys::KeysCommand),
     Backup(archives::BackupArgs),
     Restore(archives::RestoreArgs),
+    Demo(demo::DemoArgs),
     VerifyIsolation(verify_isolation::VerifyIsolationArgs),
     Doctor(doctor::DoctorArgs),
     /// Settings: check them, print them
@@ -205,6 +207,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::Keys(command) => keys::run(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,
         Command::Restore(args) => archives::restore(args, global).await,
+        Command::Demo(args) => demo::run(args, global).await,
         Command::VerifyIsolation(args) => {
             verify_isolation::run(args, global.settings_for_command().await).await
         }

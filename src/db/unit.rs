@@ -206,6 +206,14 @@ impl TenantTx {
         &self.room
     }
 
+    /// Does something and takes it back; what it answered stays. Whatever fails on the way fails the unit, as ever.
+    pub async fn trial<T>(&self, work: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        self.tx.batch("SAVEPOINT trial").await?;
+        let answer = work().await?;
+        self.tx.batch("ROLLBACK TO SAVEPOINT trial; RELEASE SAVEPOINT trial").await?;
+        Ok(answer)
+    }
+
     /// For the one statement with which a reading unit ends, and which none runs beside: its COMMIT travels with it, and costs
     /// neither side another turn. What a unit asks afterwards is refused. A unit that writes ends as always.
     pub fn last(&self) -> Self {

@@ -4,10 +4,12 @@
 //! Nobody here exists: mail domains are reserved for examples (RFC 2606), and names are drawn from common ones.
 
 mod names;
+mod plant;
 #[cfg(test)]
 mod sheet;
 #[cfg(test)]
 mod tests;
+mod year;
 
 use std::collections::HashSet;
 
@@ -17,6 +19,10 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use self::names::{FEMALE, MALE, NOTES, STREETS, SUBDIVISIONS, SURNAMES};
 #[cfg(test)]
 pub use self::sheet::customers_csv;
+pub use self::{
+    plant::{DemoDrop, DemoPlant, LCPS, SPLITTERS, plant},
+    year::{DemoPlan, DemoSale, PLANS, year},
+};
 
 /// The demo provider's name.
 pub const COMPANY: &str = "CdeO Fiber";
@@ -28,6 +34,9 @@ pub const TIME_ZONE: &str = "Asia/Manila";
 pub const CURRENCY: &str = "PHP";
 /// The country of its phone numbers.
 pub const COUNTRY: &str = "PH";
+
+/// What it calls an area.
+pub const AREA_WORD: &str = "Barangay";
 
 /// A barangay that the demo provider serves.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -102,3 +102,54 @@ fn texts_fit_their_columns() {
     let names: HashSet<&str> = AREAS.iter().map(|area| area.name).collect();
     assert_eq!((codes.len(), names.len()), (12, 12));
 }
+
+#[test]
+fn neighbours_share_a_nap_and_nobody_a_port() {
+    let people = customers(3, 400, today());
+    let plant = plant(&people);
+    assert_eq!(plant.naps.len(), 28);
+    let mut held = HashSet::new();
+    let mut near = 0;
+    for (person, drop) in people.iter().zip(&plant.drops) {
+        assert_eq!(drop.is_none(), person.status == DemoStatus::Terminated, "{person:?}");
+        let Some(drop) = drop else { continue };
+        let nap = &plant.naps[drop.nap];
+        assert!((1..=nap.ports).contains(&drop.port), "{drop:?}");
+        assert!(held.insert((drop.nap, drop.port)), "a port twice: {drop:?}");
+        near +=
+            usize::from(metres((nap.latitude, nap.longitude), (person.latitude, person.longitude)) < 900.0);
+    }
+    assert!(near * 10 > held.len() * 7, "{near} of {} live near their NAP", held.len());
+    let outputs: HashSet<(usize, i16)> = plant.naps.iter().map(|nap| (nap.splitter, nap.output)).collect();
+    assert_eq!(outputs.len(), plant.naps.len());
+    for nap in &plant.naps {
+        assert!(nap.output <= SPLITTERS[nap.splitter].outputs);
+    }
+}
+
+#[test]
+fn a_year_adds_up() {
+    let zone = chrono_tz::Asia::Manila;
+    let now = chrono::DateTime::parse_from_rfc3339("2026-11-21T04:00:00Z").unwrap().to_utc();
+    let people = customers(3, 400, today());
+    let sales = year(5, &people, zone, now);
+    assert!(sales.len() > 2_500, "{}", sales.len());
+    assert!(sales.is_sorted_by_key(|sale| sale.sold_at));
+    let mut ends: HashMap<usize, chrono::DateTime<chrono::Utc>> = HashMap::new();
+    let mut references = HashSet::new();
+    for sale in &sales {
+        let plan = PLANS[sale.plan];
+        assert!(plan.is_active && sale.amount > 0 && sale.minutes > 0);
+        assert_eq!(sale.minutes, sale.amount * i64::from(plan.days) * 1_440 / plan.price, "{sale:?}");
+        assert!(sale.sold_at <= now && sale.starts_at >= sale.sold_at, "{sale:?}");
+        let before = ends.insert(sale.customer, sale.ends_at());
+        assert!(before.is_none_or(|end| sale.starts_at >= end), "two periods at once: {sale:?}");
+        if let Some(reference) = sale.paid_by.and_then(|paid| paid.reference) {
+            assert!(references.insert(reference) && reference < 10_000_000_000_000, "{reference}");
+        }
+    }
+    let running = ends.values().filter(|end| **end > now).count();
+    assert!((250..=340).contains(&running), "{running} have a period that runs");
+    let owing = sales.iter().filter(|sale| sale.paid_by.is_none()).count();
+    assert!((5..=30).contains(&owing), "{owing} are owed");
+}

@@ -2,6 +2,8 @@
 //!
 //! Owns `file`. Another place to keep them would be another implementation of these few functions.
 
+mod picture;
+
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -10,6 +12,8 @@ use crate::{
     types::FileId,
 };
 
+pub use picture::{Frame, Picture, redraw};
+
 /// What all files of one tenant may weigh together.
 pub const TENANT_MAX_BYTES: i64 = 1_073_741_824;
 
@@ -17,6 +21,7 @@ pub const TENANT_MAX_BYTES: i64 = 1_073_741_824;
 #[derive(Debug, Clone)]
 pub struct File {
     pub name: String,
+    pub media_type: String,
     pub content: Vec<u8>,
 }
 
@@ -47,10 +52,10 @@ pub async fn keep(
 /// The file, or 404.
 pub async fn get(tx: &TenantTx, id: FileId) -> Result<File> {
     let row = tx
-        .query_opt("SELECT name, content FROM file WHERE id = $1", &[&id])
+        .query_opt("SELECT name, media_type, content FROM file WHERE id = $1", &[&id])
         .await?
         .ok_or(Error::not_found("file"))?;
-    Ok(File { name: row.get("name"), content: row.get("content") })
+    Ok(File { name: row.get("name"), media_type: row.get("media_type"), content: row.get("content") })
 }
 
 /// Forgets a file.

@@ -1,8 +1,15 @@
 //! The parts that pages of lists and forms share, as their templates read them.
 
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use super::money;
+use crate::{
+    error::{Error, Result},
+    types::Cursor,
+};
 
 /// One option of a select box.
 #[derive(Debug, Clone, Serialize)]
@@ -82,14 +89,22 @@ pub fn grouped(n: i64) -> String {
     text
 }
 
+/// An amount with its currency's sign: `₱1,234.50`, `-₱5.00`, `KES 20.00`.
+pub fn money(amount: Decimal, currency: &str) -> String {
+    let sign = money::sign(currency);
+    let space = if sign.chars().count() > 2 { "\u{a0}" } else { "" };
+    let minus = if amount.is_sign_negative() && !amount.is_zero() { "-" } else { "" };
+    format!("{minus}{sign}{space}{}", money::grouped(amount.abs()))
+}
+
 /// "1 customer", "1,204 customers".
 pub fn counted(n: i64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(n)) }
 }
 
 /// The id of a page's address, or 404.
-pub fn id_of<T: From<uuid::Uuid>>(text: &str, what: &'static str) -> Result<T> {
-    text.parse::<uuid::Uuid>().map(T::from).map_err(|_not_an_id| Error::not_found(what))
+pub fn id_of<T: From<Uuid>>(text: &str, what: &'static str) -> Result<T> {
+    text.parse::<Uuid>().map(T::from).map_err(|_not_an_id| Error::not_found(what))
 }
 
 /// A path with a query, if there is anything to ask.
@@ -98,9 +113,34 @@ pub fn address<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// Where a list in the order of an instant and an id goes on.
+pub type TimeMark = (DateTime<Utc>, Uuid);
+
+/// Reads the cursor of such a list; one that it never gave out is malformed (400).
+pub fn time_mark(text: &str) -> Result<TimeMark> {
+    let mark = Cursor::<TimeMark>::decode(text)?.0;
+    if !is_sane(mark.0) {
+        return Err(Error::malformed("bad_cursor", "The cursor was not given out by this list."));
+    }
+    Ok(mark)
+}
+
+/// What PostgreSQL and chrono both keep: 1970 to 9999.
+pub fn is_sane(at: DateTime<Utc>) -> bool {
+    (0..=253_402_300_799).contains(&at.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn money_has_its_sign() {
+        let told = |code: &str, amount: &str| money(amount.parse().unwrap(), code);
+        assert_eq!(told("PHP", "1234.5"), "₱1,234.50");
+        assert_eq!(told("PHP", "-5"), "-₱5.00");
+        assert_eq!(told("KES", "20"), "KES\u{a0}20.00");
+    }
 
     #[test]
     fn numbers_are_grouped() {

@@ -19,6 +19,12 @@ pub fn containing(text: &str) -> String {
     pattern
 }
 
+/// What was typed, without what no name holds. None when nothing is left.
+pub fn plain(text: &str) -> Option<String> {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    Some(plain.trim().to_owned()).filter(|plain| !plain.is_empty())
+}
+
 /// What was typed into a search box: every word must be found, or the whole as a telephone number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Words {

@@ -2,6 +2,9 @@
 //!
 //! Owns `public.job`. A job is visible only once the transaction that enqueued it has committed. A worker that dies loses its
 //! lease, and the job runs again: handlers must be safe to run twice.
+//!
+//! A standing job is there once for every active tenant, and answers each time when it is due next. Whoever changes what it looks
+//! after [calls](call_at) it: a call is never lost, not even one that comes while the job runs.
 
 mod runner;
 
@@ -22,4 +25,10 @@ pub async fn enqueue(
     let id = JobId::new();
     tx.execute("SELECT gate.enqueue_job($1, $2, $3, $4)", &[&id, &kind, &subject, &due_at]).await?;
     Ok(id)
+}
+
+/// Makes the entered tenant's standing job of this kind run at `at`, unless it is due earlier anyway.
+pub async fn call_at(tx: &TenantTx, kind: &'static str, at: DateTime<Utc>) -> Result<()> {
+    tx.execute("SELECT gate.call_at($1, $2)", &[&kind, &at]).await?;
+    Ok(())
 }

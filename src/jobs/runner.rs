@@ -19,6 +19,10 @@ const LEASE_SECONDS: f64 = 60.0;
 const RENEW: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 4;
+/// How often it is looked whether every tenant has its standing jobs.
+const STAND: Duration = Duration::from_secs(30);
+/// When a standing job that says it is done looks again.
+const STAND_AGAIN_HOURS: i64 = 24;
 /// The wait before the nth attempt, in seconds; the last one repeats.
 const BACKOFF_SECONDS: [i64; 6] = [5, 30, 120, 600, 1_800, 3_600];
 
@@ -47,13 +51,20 @@ pub struct Runner {
     db: Db,
     registry: Registry,
     handlers: HashMap<&'static str, Handler>,
+    standing: Vec<&'static str>,
     wake: Arc<Notify>,
 }
 
 impl Runner {
     /// `bell` rings when something was enqueued in this process, so that nobody waits for the next poll.
     pub fn new(registry: Registry, bell: Arc<Notify>) -> Self {
-        Self { db: registry.db().clone(), registry, handlers: HashMap::new(), wake: bell }
+        Self {
+            db: registry.db().clone(),
+            registry,
+            handlers: HashMap::new(),
+            standing: Vec::new(),
+            wake: bell,
+        }
     }
 
     /// Names the handler of a kind.
@@ -61,11 +72,24 @@ impl Runner {
         self.handlers.insert(kind, handler);
     }
 
+    /// Names the handler of a kind that stands: every active tenant has one such job, and it is never done.
+    pub fn stand(&mut self, kind: &'static str, handler: Handler) {
+        self.standing.push(kind);
+        self.on(kind, handler);
+    }
+
     /// Works until told to stop, then finishes what is running.
     pub async fn run(self, stop: CancellationToken) {
         let runner = Arc::new(self);
         let mut running = JoinSet::new();
+        let mut stood: Option<tokio::time::Instant> = None;
         loop {
+            if stood.is_none_or(|at| at.elapsed() >= STAND) {
+                stood = Some(tokio::time::Instant::now());
+                if let Err(error) = runner.stand_up().await {
+                    tracing::warn!(%error, "standing jobs cannot be put up");
+                }
+            }
             while running.len() < AT_ONCE && !stop.is_cancelled() {
                 match runner.lease().await {
                     Ok(Some(leased)) => {
@@ -92,6 +116,25 @@ impl Runner {
         }
     }
 
+    /// Gives every active tenant the standing jobs that it has not got: a new one, or one that came back from a backup.
+    async fn stand_up(&self) -> Result<()> {
+        self.db
+            .in_public(async |tx| {
+                tx.execute(
+                    "INSERT INTO public.job (id, tenant_id, kind, subject_id, is_standing)
+                     SELECT gen_random_uuid(), t.id, k.kind, t.id, true
+                     FROM public.tenant t CROSS JOIN unnest($1::text[]) AS k (kind)
+                     WHERE t.status = 'active' AND NOT EXISTS (SELECT FROM public.job j
+                        WHERE j.tenant_id = t.id AND j.kind = k.kind AND j.is_standing)
+                     ON CONFLICT (tenant_id, kind) WHERE is_standing DO NOTHING",
+                    &[&self.standing],
+                )
+                .await
+            })
+            .await?;
+        Ok(())
+    }
+
     /// The next due job of an active tenant; the tenant with the longest wait first. A lost lease is taken over.
     async fn lease(&self) -> Result<Option<Leased>> {
         let kinds: Vec<&str> = self.handlers.keys().copied().collect();
@@ -107,7 +150,7 @@ impl Runner {
                             WHERE j.due_at <= now() AND (j.leased_until IS NULL OR j.leased_until < now())
                                 AND j.kind = ANY($3) AND t.status = 'active'
                             ORDER BY j.due_at FOR UPDATE OF j SKIP LOCKED LIMIT 1)
-                         RETURNING id, tenant_id, kind, subject_id, attempts",
+                         RETURNING id, tenant_id, kind, subject_id, attempts, is_standing, called",
                         &[&lease, &LEASE_SECONDS, &kinds],
                     )
                     .await?;
@@ -115,6 +158,8 @@ impl Runner {
                     tenant: row.get("tenant_id"),
                     kind: row.get("kind"),
                     lease,
+                    is_standing: row.get("is_standing"),
+                    called: row.get("called"),
                     job: Job {
                         id: row.get("id"),
                         subject: row.get("subject_id"),
@@ -131,6 +176,10 @@ impl Runner {
             error = self.keep_lease(&leased) => Err(error),
         };
         let settled = match ended {
+            Ok(Next::Done) if leased.is_standing => {
+                let due = Utc::now() + chrono::Duration::hours(STAND_AGAIN_HOURS);
+                self.settle(&leased, Some((due, 0))).await
+            }
             Ok(Next::Done) => self.settle(&leased, None).await,
             Ok(Next::Again(due)) => self.settle(&leased, Some((due, 0))).await,
             Err(error) => {
@@ -178,7 +227,8 @@ impl Runner {
         }
     }
 
-    /// Takes the job away, or puts it off; fenced by the lease, so that a worker that lost it changes nothing.
+    /// Takes the job away, or puts it off; fenced by the lease, so that a worker that lost it changes nothing. One that was
+    /// called while it ran is due at once.
     async fn settle(&self, leased: &Leased, again: Option<(DateTime<Utc>, i32)>) -> Result<()> {
         self.db
             .in_public(async |tx| match again {
@@ -191,9 +241,10 @@ impl Runner {
                 }
                 Some((due, attempts)) => {
                     tx.execute(
-                        "UPDATE public.job SET due_at = $3, attempts = $4, lease = NULL, leased_until = NULL
+                        "UPDATE public.job SET due_at = CASE WHEN called = $5 THEN $3 ELSE least($3, now()) END,
+                            attempts = $4, lease = NULL, leased_until = NULL
                          WHERE id = $1 AND lease = $2",
-                        &[&leased.job.id, &leased.lease, &due, &attempts],
+                        &[&leased.job.id, &leased.lease, &due, &attempts, &leased.called],
                     )
                     .await
                 }
@@ -207,5 +258,7 @@ struct Leased {
     tenant: TenantId,
     kind: String,
     lease: Uuid,
+    is_standing: bool,
+    called: i64,
     job: Job,
 }

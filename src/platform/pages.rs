@@ -14,52 +14,13 @@ use crate::{
     access::{Bare, CheckedForm, Guarded, Visitor},
     error::Result,
     tenancy::Resolver,
-    types::{CURRENCIES, Slug, time_zones},
+    types::{COUNTRIES, CURRENCIES, Slug, time_zones},
     web::{FormView, Origin, RateLimits, RouteTable, StandingNote, see_other},
 };
 
 const REASON: &str = "Anybody may sign a provider up.";
 const FIELDS: [&str; 7] =
     ["company_name", "slug", "owner_name", "owner_email", "country", "currency", "time_zone"];
-
-/// Countries that the form offers first; any code may be sent.
-const COUNTRIES: &[(&str, &str)] = &[
-    ("PH", "Philippines"),
-    ("AR", "Argentina"),
-    ("AU", "Australia"),
-    ("BD", "Bangladesh"),
-    ("BR", "Brazil"),
-    ("CA", "Canada"),
-    ("CL", "Chile"),
-    ("CO", "Colombia"),
-    ("DE", "Germany"),
-    ("EG", "Egypt"),
-    ("ES", "Spain"),
-    ("FR", "France"),
-    ("GB", "United Kingdom"),
-    ("GH", "Ghana"),
-    ("ID", "Indonesia"),
-    ("IN", "India"),
-    ("IT", "Italy"),
-    ("JP", "Japan"),
-    ("KE", "Kenya"),
-    ("LK", "Sri Lanka"),
-    ("MX", "Mexico"),
-    ("MY", "Malaysia"),
-    ("NG", "Nigeria"),
-    ("NP", "Nepal"),
-    ("NZ", "New Zealand"),
-    ("PE", "Peru"),
-    ("PK", "Pakistan"),
-    ("PL", "Poland"),
-    ("SG", "Singapore"),
-    ("TH", "Thailand"),
-    ("TZ", "Tanzania"),
-    ("UG", "Uganda"),
-    ("US", "United States"),
-    ("VN", "Vietnam"),
-    ("ZA", "South Africa"),
-];
 
 /// Mounts the base domain's pages.
 pub fn pages(table: &mut RouteTable) {

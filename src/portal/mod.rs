@@ -1,6 +1,7 @@
-//! The portal's own pages: the dashboard, the search, the trail of what happened, and how the company shows itself.
+//! The portal's own pages: the dashboard, the search, the bell, the trail of what happened, and how the company shows itself.
 
 pub mod audit_trail;
 pub mod dashboard;
+pub mod notices;
 pub mod search;
 pub mod settings;

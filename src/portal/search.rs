@@ -24,6 +24,12 @@ type Action = (&'static str, &'static str, &'static str, &'static str, &'static 
 const ACTIONS: &[Action] = &[
     ("New customer", "C", "plus", "/customers/new", "customers.create"),
     ("Import customers", "", "import", "/customers/import", "customers.import"),
+    ("New installation", "", "plus", "/installations/new", "installations.create"),
+    ("New visit", "", "plus", "/visits/new", "visits.plan"),
+    ("New router", "", "plus", "/routers/new", "routers.edit"),
+    ("Import routers", "", "import", "/routers/import", "routers.edit"),
+    ("New ticket", "N", "tickets", "/tickets/new", "tickets.create"),
+    ("Mark a node as down", "", "wifi-off", "/outages/new", "outages.manage"),
     ("New area", "", "plus", "/areas/new", "areas.create"),
     ("Add a colleague", "", "plus", "/staff/new", "staff.manage"),
     ("New role", "", "plus", "/roles/new", "roles.manage"),

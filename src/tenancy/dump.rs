@@ -111,7 +111,8 @@ impl<'a> Filling<'a> {
         self.tx
     }
 
-    /// Every table, those that are referred to before those that refer to them.
+    /// Every table, those that are referred to before those that refer to them. A reference that is checked at the end of the
+    /// transaction waits for nobody: tables may refer to each other by it.
     pub async fn tables(&self) -> Result<Vec<Table>> {
         let rows = self
             .tx
@@ -119,7 +120,7 @@ impl<'a> Filling<'a> {
                 "SELECT DISTINCT c.relname::text AS child, p.relname::text AS parent
                  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
                  JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE k.contype = 'f' AND n.nspname = $1 AND c.oid <> p.oid",
+                 WHERE k.contype = 'f' AND NOT k.condeferred AND n.nspname = $1 AND c.oid <> p.oid",
                 &[&self.schema],
             )
             .await?;

@@ -55,11 +55,39 @@ ids! {
     ApiKeyId,
     AreaId,
     CustomerId,
+    LcpId,
+    SplitterId,
+    NapId,
+    RouterId,
+    InstallationId,
+    VisitId,
+    PlanId,
+    /// A period of service that was sold.
+    SubscriptionId,
+    PaymentId,
+    RefundId,
+    ReceiptId,
+    ShiftId,
+    LedgerEntryId,
+    TicketId,
+    CommentId,
+    CannedReplyId,
+    OutageId,
+    /// A report that is made by itself.
+    ReportScheduleId,
+    /// What was made of it.
+    ReportFileId,
+    EventId,
+    NoticeId,
     ImportId,
     FileId,
     JobId,
     DomainId,
     AuditEventId,
+    /// What a customer signs in with at /my.
+    SubscriberLoginId,
+    /// A subscriber's browser that is signed in.
+    SubscriberSessionId,
     /// One HTTP request, as told to the caller in `X-Request-ID`.
     RequestId,
 }

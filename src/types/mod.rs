@@ -4,6 +4,7 @@
 
 mod address;
 mod coordinates;
+mod countries;
 mod cursor;
 mod ids;
 mod money;
@@ -14,10 +15,13 @@ mod zone;
 
 pub use address::{EmailAddress, Phone};
 pub use coordinates::{BoundingBox, Coordinates, degrees};
+pub use countries::COUNTRIES;
 pub use cursor::{Cursor, Limit};
 pub use ids::{
-    ApiKeyId, AreaId, AuditEventId, CustomerId, DomainId, FileId, ImportId, JobId, RequestId, RoleId,
-    SessionId, StaffId, TenantId,
+    ApiKeyId, AreaId, AuditEventId, CannedReplyId, CommentId, CustomerId, DomainId, EventId, FileId,
+    ImportId, InstallationId, JobId, LcpId, LedgerEntryId, NapId, NoticeId, OutageId, PaymentId, PlanId,
+    ReceiptId, RefundId, ReportFileId, ReportScheduleId, RequestId, RoleId, RouterId, SessionId, ShiftId,
+    SplitterId, StaffId, SubscriberLoginId, SubscriberSessionId, SubscriptionId, TenantId, TicketId, VisitId,
 };
 pub use money::{CURRENCIES, Currency};
 pub use schema_name::SchemaName;

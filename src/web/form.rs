@@ -37,6 +37,11 @@ impl Form {
         }
     }
 
+    /// What a form that is sent by GET leaves in the address.
+    pub fn of_query(query: &str) -> Self {
+        Self::from_urlencoded(query.as_bytes()).unwrap_or_default()
+    }
+
     fn from_urlencoded(bytes: &[u8]) -> Result<Self> {
         let fields: Vec<(String, String)> = url::form_urlencoded::parse(bytes)
             .take(FIELDS_MAX + 1)

@@ -20,6 +20,8 @@ pub enum Authority {
     Permission(String),
     /// The owner of the tenant.
     Owner,
+    /// A customer who is signed in to the subscriber portal.
+    Subscriber,
     /// A program on the same machine.
     Loopback,
 }

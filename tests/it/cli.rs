@@ -1,7 +1,7 @@
 //! The command line: help, exit codes, what scripts read, and what must hold when processes start, die and start again at once.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -33,6 +33,7 @@ const COMMANDS: &[&[&str]] = &[
     &["user", "reset-link"],
     &["keys", "rotate"],
     &["backup"],
+    &["demo"],
     &["restore"],
     &["verify-isolation"],
     &["doctor"],
@@ -290,15 +291,62 @@ async fn rotating_keys_and_looking_at_everything_ends_well() {
     parsed(&cli(&["tenant", "verify-audit", &tenant.slug, "--json"], 0));
 }
 
+#[tokio::test]
+async fn a_new_provider_is_filled_with_the_demo_once() {
+    let server = Server::own("demo_cli", Settings::default()).await;
+    let (tenant, other) = (tenant_on(server).await, tenant_on(server).await);
+    let args = ["demo", "--tenant", &tenant.slug, "--customers", "60", "--json"];
+    let filled = parsed(&expect(&server.database, server.folder.path(), &args, 0));
+    assert_eq!((&filled["customers"], &filled["areas"]), (&json!(60), &json!(12)), "{filled}");
+    assert!(filled["periods"].as_u64().unwrap() > 100, "{filled}");
+    let api = tenant.api().await;
+    for (path, least) in
+        [("customers", 60), ("installations", 50), ("payments", 100), ("tickets", 1), ("outages", 1)]
+    {
+        let list = api.get(&format!("/api/v1/{path}?total=true")).await.expect(200);
+        assert!(list["total"].as_u64().unwrap() >= least, "{path}: {}", list["total"]);
+    }
+    // What is there is never mixed with a demo.
+    let refused = refusal(&server.database, server.folder.path(), &args);
+    assert!(refused.contains("customers") && refused.contains("nothing was written"), "{refused}");
+    assert_eq!(api.get("/api/v1/customers?total=true").await.expect(200)["total"], 60);
+    let api = other.api().await;
+    assert_eq!(api.get("/api/v1/customers?total=true").await.expect(200)["total"], 0);
+    api.post("/api/v1/customers", json!({"first_name": "Ana", "last_name": "Cruz"})).await.expect(201);
+    let args = ["demo", "--tenant", &other.slug];
+    let refused = refusal(&server.database, server.folder.path(), &args);
+    assert!(refused.contains("has customers of its own"), "{refused}");
+    assert_eq!(api.get("/api/v1/plans").await.expect(200)["items"], json!([]));
+    assert!(
+        refusal(&server.database, server.folder.path(), &["demo", "--tenant", "nobody-here"])
+            .contains("nobody-here")
+    );
+}
+
+/// The tables that came after version 1, as the migrations' own files name them.
+fn later_tables() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations_tenant");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let later = files.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("V1__"));
+    let tables = |path: PathBuf| -> Vec<String> {
+        let sql = std::fs::read_to_string(path).unwrap();
+        let named = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
+        named.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    later.flat_map(tables).collect()
+}
+
 /// Puts a tenant's schema back to what version 1 made.
 async fn set_back(client: &tokio_postgres::Client, schema: &str) {
+    let later: Vec<String> = later_tables().iter().map(|table| format!("{schema}.{table}")).collect();
     client
         .batch_execute(&format!(
             "BEGIN;
-             DROP TABLE {schema}.customer_import_match, {schema}.customer_import_error, {schema}.customer_import, {schema}.customer, {schema}.area CASCADE;
+             DROP TABLE {} CASCADE;
              DELETE FROM {schema}.refinery_schema_history WHERE version > 1;
              UPDATE public.tenant_schema_state SET version = 1 WHERE schema_name = '{schema}';
-             COMMIT"
+             COMMIT",
+            later.join(", ")
         ))
         .await
         .unwrap();

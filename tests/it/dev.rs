@@ -12,17 +12,17 @@ use tempfile::TempDir;
 
 use crate::harness::Api;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_lastmile");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lastmile");
 
 /// A running `lastmile dev`, and what it printed.
-struct Dev {
+pub struct Dev {
     child: Child,
     said: String,
 }
 
 impl Dev {
     /// Starts it and waits for the addresses.
-    fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["dev", "--customers", "60", "--set", "listen=127.0.0.1:0"])
             .current_dir(folder)
@@ -42,13 +42,13 @@ impl Dev {
         panic!("it did not start:\n{said}");
     }
 
-    fn api(&self) -> Api {
+    pub fn api(&self) -> Api {
         let line = self.said.lines().find(|line| line.contains("Demo portal")).unwrap();
         let port = line.rsplit(':').next().unwrap().trim().parse::<u16>().unwrap();
         Api::new(([127, 0, 0, 1], port).into(), "cdeo.localhost")
     }
 
-    fn password(&self, email: &str) -> String {
+    pub fn password(&self, email: &str) -> String {
         let line =
             self.said.lines().find(|line| line.contains(email)).unwrap_or_else(|| panic!("{}", self.said));
         line.split_whitespace().last().unwrap().to_owned()
@@ -63,7 +63,7 @@ impl Drop for Dev {
 }
 
 /// Stops the PostgreSQL of a folder, whatever became of the test.
-struct Stops<'a>(&'a Path);
+pub struct Stops<'a>(pub &'a Path);
 
 impl Drop for Stops<'_> {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, Server, Settings, Tenant, mailbox::until, sql, tenant, tenant_on, text};
 
-const IMPORTS: &str = "/api/v1/customers/imports";
+pub const IMPORTS: &str = "/api/v1/customers/imports";
 const BOUNDARY: &str = "a-boundary-of-the-tests";
 
 async fn send_file(api: &Api, name: &str, content: &[u8]) -> Answer {
@@ -25,7 +25,7 @@ async fn send_file(api: &Api, name: &str, content: &[u8]) -> Answer {
     api.send(Method::POST, IMPORTS, Some(&format!("multipart/form-data; boundary={BOUNDARY}")), body).await
 }
 
-async fn upload(api: &Api, name: &str, content: &[u8]) -> Value {
+pub async fn upload(api: &Api, name: &str, content: &[u8]) -> Value {
     send_file(api, name, content).await.expect(201)
 }
 
@@ -33,12 +33,12 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/sheets/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-async fn start(api: &Api, id: &str, choices: Value) -> Value {
+pub async fn start(api: &Api, id: &str, choices: Value) -> Value {
     api.post(&format!("{IMPORTS}/{id}/start"), choices).await.expect(200)
 }
 
 /// Waits until the import has come to its end.
-async fn end_of(api: &Api, id: &str) -> Value {
+pub async fn end_of(api: &Api, id: &str) -> Value {
     until("the end of an import", async || {
         let import = api.get(&format!("{IMPORTS}/{id}")).await.expect(200);
         let state = import["state"].as_str().unwrap().to_owned();
@@ -48,7 +48,7 @@ async fn end_of(api: &Api, id: &str) -> Value {
 }
 
 /// Uploads a file and imports it.
-async fn import(api: &Api, name: &str, content: &[u8], choices: Value) -> Value {
+pub async fn import(api: &Api, name: &str, content: &[u8], choices: Value) -> Value {
     let id = text(&upload(api, name, content).await, "/id");
     start(api, &id, choices).await;
     let ended = end_of(api, &id).await;
@@ -57,14 +57,14 @@ async fn import(api: &Api, name: &str, content: &[u8], choices: Value) -> Value 
 }
 
 /// (created, updated, unchanged, failed)
-fn counts(import: &Value) -> (i64, i64, i64, i64) {
+pub fn counts(import: &Value) -> (i64, i64, i64, i64) {
     let n = |name: &str| import[name].as_i64().unwrap();
     assert_eq!(n("rows_done"), n("rows_total"), "{import}");
     (n("rows_created"), n("rows_updated"), n("rows_unchanged"), n("rows_failed"))
 }
 
 /// (line, field, code) of every error.
-async fn errors_of(api: &Api, id: &str) -> Vec<(i64, String, String)> {
+pub async fn errors_of(api: &Api, id: &str) -> Vec<(i64, String, String)> {
     let page = api.get(&format!("{IMPORTS}/{id}/errors?limit=200")).await.expect(200);
     let mut found = Vec::new();
     for row in page["items"].as_array().unwrap() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{PASSWORD, Tenant, program, sql, tenant, text};
 
 /// Every row of a tenant's schema as text, but for what looking at it changes.
-async fn rows_of(tenant: &Tenant) -> Vec<(String, String)> {
+pub async fn rows_of(tenant: &Tenant) -> Vec<(String, String)> {
     let admin = sql(&tenant.server.database).await;
     let schema = tenant.schema().await;
     let tables = admin
@@ -32,6 +32,12 @@ async fn furnish(tenant: &Tenant) {
         let new = json!({"first_name": "Ana", "last_name": format!("Cruz {n}"), "area_id": area["id"]});
         api.post("/api/v1/customers", new).await.expect(201);
     }
+    let lcp = api.post("/api/v1/lcps", json!({"code": "LCP-001", "name": "Carmen"})).await.expect(201);
+    let splitter = json!({"lcp_id": lcp["id"], "code": "SP-1", "type": "1:8"});
+    let splitter = api.post("/api/v1/splitters", splitter).await.expect(201);
+    let nap =
+        json!({"splitter_id": splitter["id"], "splitter_output": 1, "code": "NAP-001", "name": "Corner"});
+    api.post("/api/v1/naps", nap).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,10 @@ const OPEN: &[(&str, &str)] = &[
     ("anywhere GET /.well-known/jwks.json", "public keys"),
     ("anywhere GET /internal/tls-allowed", "programs of the same machine, and names only"),
     ("platform GET /", "the front page; it names no provider"),
+    (
+        "tenant GET /receipts/verify/:code",
+        "whoever holds a receipt checks it; a code says nothing but that one receipt",
+    ),
     ("platform GET /find", "people look for their provider's portal"),
     ("platform GET /signup", "whoever signs up has no account yet"),
     ("platform POST /signup", "whoever signs up has no account yet"),
@@ -41,32 +45,41 @@ const OPEN: &[(&str, &str)] = &[
     ("tenant POST /reset", "the code is the credential"),
     ("tenant GET /landing", "the code is the credential"),
     ("tenant POST /landing", "the code is the credential"),
+    ("tenant GET /my/sign-in", "a customer who signs in is not signed in yet"),
+    ("tenant POST /my/sign-in", "a customer who signs in is not signed in yet"),
+    ("tenant GET /my/join", "the code is the credential"),
+    ("tenant POST /my/join", "the code is the credential"),
+    ("tenant GET /my/forgot", "whoever forgot cannot sign in"),
+    ("tenant POST /my/forgot", "whoever forgot cannot sign in"),
+    ("tenant GET /my/reset", "the code is the credential"),
+    ("tenant POST /my/reset", "the code is the credential"),
     ("tenant GET /branding.css", "the sign-in page shows the provider's colour"),
     ("tenant GET /logo", "the sign-in page shows the provider's logo"),
 ];
 
-struct Registered {
-    surface: String,
-    method: Method,
-    path: String,
-    authority: Value,
+/// A route of the registry.
+pub struct Registered {
+    pub surface: String,
+    pub method: Method,
+    pub path: String,
+    pub authority: Value,
 }
 
 impl Registered {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} {} {}", self.surface, self.method, self.path)
     }
 
-    fn is_api(&self) -> bool {
+    pub fn is_api(&self) -> bool {
         self.path.starts_with("/api/")
     }
 
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.authority.get("anyone").is_some() || self.authority == "loopback"
     }
 
     /// The path with an id that no row has in every place that takes one.
-    fn filled(&self) -> String {
+    pub fn filled(&self) -> String {
         self.path
             .split('/')
             .map(|part| {
@@ -86,7 +99,8 @@ impl Registered {
     }
 }
 
-async fn registry() -> Vec<Registered> {
+/// What `lastmile routes` says.
+pub async fn registry() -> Vec<Registered> {
     let server = shared().await;
     let output = program(&server.database, server.folder.path()).arg("routes").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -114,7 +128,8 @@ async fn every_route_has_an_authority_or_a_reason() {
     assert!(closed.is_empty(), "no longer open: take them out of the list: {closed:?}");
 }
 
-async fn ask(api: &Api, route: &Registered) -> Answer {
+/// Sends a route what it takes: an empty form, or an empty object.
+pub async fn ask(api: &Api, route: &Registered) -> Answer {
     let (kind, body) = match (route.is_api(), &route.method) {
         (_, &Method::GET | &Method::DELETE | &Method::HEAD) => (None, Vec::new()),
         (true, _) => (Some("application/json"), b"{}".to_vec()),
@@ -124,8 +139,9 @@ async fn ask(api: &Api, route: &Registered) -> Answer {
 }
 
 /// Whether a page sent the caller away to sign in.
-fn is_sent_to_sign_in(answer: &Answer) -> bool {
+pub fn is_sent_to_sign_in(answer: &Answer) -> bool {
     answer.status == 401
+        || (answer.status == 303 && answer.header("location").starts_with("/my/sign-in"))
         || (matches!(answer.status, 302 | 303) && answer.header("location").starts_with("/sign-in"))
         || answer.header("hx-redirect").starts_with("/sign-in")
 }
@@ -193,8 +209,12 @@ async fn with_too_little_right_every_route_refuses() {
         };
         // Whoever is signed in may look; everything else needs a right that this person lacks.
         let is_for_all = route.authority == "signed_in";
-        let fine =
-            if is_for_all { answer.status != 401 && answer.status < 500 } else { answer.status == 403 };
+        let fine = match route.authority.as_str() {
+            Some("signed_in") => answer.status != 401 && answer.status < 500,
+            // Whatever staff hold, the subscribers' portal does not know them.
+            Some("subscriber") => is_sent_to_sign_in(&answer),
+            _ => answer.status == 403,
+        };
         // Signing out is for all, and would end the walk.
         if is_for_all && is_sent_to_sign_in(&answer) {
             browser = acme.browser_as(&email, PASSWORD).await;
@@ -206,6 +226,38 @@ async fn with_too_little_right_every_route_refuses() {
         }
     }
     assert!(served.is_empty(), "{served:#?}");
+}
+
+#[tokio::test]
+async fn a_subscribers_credential_opens_nothing_of_staff_and_nothing_elsewhere() {
+    let (acme, other) = (tenant().await, tenant().await);
+    let api = acme.api().await;
+    let new =
+        json!({"first_name": "Ana", "last_name": "Cruz", "email": format!("ana@{}.example", acme.slug)});
+    let customer = text(&api.post("/api/v1/customers", new).await.expect(201), "/id");
+    let mut browser = acme.subscriber(&customer).await;
+    browser.get("/my").await.expect_status(200);
+    let token = browser.cookies.iter().find(|(name, _)| name.ends_with("lm_my")).unwrap().1.clone();
+    // The same token in the cookie of staff is none of theirs either.
+    browser.cookies.insert("__Host-lm_session".into(), token.clone());
+    let mut elsewhere = Browser::new(other.server.address, &other.host);
+    elsewhere.cookies = browser.cookies.clone();
+    let mut served = Vec::new();
+    for route in registry().await.iter().filter(|route| !route.is_open()) {
+        let is_ours = route.authority == "subscriber";
+        let answer = if route.is_api() {
+            ask(&acme.anonymous().bearer(&token), route).await
+        } else {
+            let at = if is_ours { &elsewhere } else { &browser };
+            let api = at.with_cookies().header("origin", &at.origin);
+            ask(&api.header("x-csrf-token", &browser.csrf), route).await
+        };
+        if !is_sent_to_sign_in(&answer) {
+            served.push(format!("{} ({}) answered {}", route.name(), route.authority, answer.status));
+        }
+    }
+    assert!(served.is_empty(), "{served:#?}");
+    browser.get("/my").await.expect_status(200);
 }
 
 impl Tenant {

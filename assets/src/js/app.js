@@ -2,15 +2,17 @@
 // page without scripts is the same page with fewer comforts.
 import Alpine from "@alpinejs/csp";
 import htmx from "htmx.org";
+import { startBoard } from "./board.js";
 import { startConfirm } from "./confirm.js";
 import { startForms } from "./forms.js";
 import { startHtmx } from "./requests.js";
 import { startKeys } from "./keys.js";
 import { startPalette } from "./palette.js";
+import { startSince } from "./since.js";
 import { startTheme } from "./theme-switch.js";
 import { startToasts } from "./toasts.js";
 import { bulk } from "./bulk.js";
-import { accent, copy, permissions } from "./widgets.js";
+import { accent, copy, permissions, step } from "./widgets.js";
 
 window.htmx = htmx;
 startHtmx(htmx);
@@ -20,9 +22,12 @@ startConfirm();
 startForms();
 startPalette(htmx);
 startKeys();
+startBoard();
+startSince();
 
 Alpine.data("bulk", bulk);
 Alpine.data("copy", copy);
 Alpine.data("accent", accent);
 Alpine.data("permissions", permissions);
+Alpine.data("step", step);
 Alpine.start();

@@ -28,6 +28,14 @@ export function startForms() {
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-auto-submit]")) event.target.form?.requestSubmit();
+    // A canned text goes to the end of what was written already.
+    const into = event.target.matches("[data-insert-into]") && document.getElementById(event.target.dataset.insertInto);
+    if (into && event.target.value) {
+      into.value = [into.value.trimEnd(), event.target.value].filter(Boolean).join("\n\n");
+      into.dispatchEvent(new Event("input", { bubbles: true }));
+      event.target.value = "";
+      into.focus();
+    }
   });
   document.addEventListener("click", (event) => {
     const toggle = event.target.closest("[data-reveal]");

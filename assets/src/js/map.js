@@ -1,17 +1,8 @@
-// Two maps: one that picks a point for a form, one that shows all customers. Both take their tiles and start from data-attributes.
+// The maps: one that picks a point for a form, one that shows all customers, one that shows a point, and that of the network.
 import L from "leaflet";
 import "leaflet.markercluster";
-
-const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-function start(element) {
-  const { tileUrl, attribution, lat, lng, zoom } = element.dataset;
-  const map = L.map(element, { zoomAnimation: !still(), fadeAnimation: !still(), markerZoomAnimation: !still(), scrollWheelZoom: "scroll" in element.dataset });
-  map.setView([Number(lat), Number(lng)], Number(zoom || 13));
-  L.tileLayer(tileUrl, { attribution, maxZoom: 19 }).addTo(map);
-  map.attributionControl.setPrefix(false);
-  return map;
-}
+import { start, still } from "./map-base.js";
+import { network } from "./network.js";
 
 function pin(kind) {
   const mark = document.createElement("span");
@@ -158,3 +149,4 @@ function singlePoint(element) {
 for (const box of document.querySelectorAll("[data-geo-picker]")) picker(box);
 for (const element of document.querySelectorAll("[data-map-overview]")) overview(element);
 for (const element of document.querySelectorAll("[data-map-point]")) singlePoint(element);
+for (const box of document.querySelectorAll("[data-network]")) network(box);

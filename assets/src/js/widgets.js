@@ -115,3 +115,20 @@ export const permissions = () => ({
     return this.picked < this.size ? "Select all" : "Select none";
   },
 });
+
+/** The next step of a ticket: what it takes is asked for when it is chosen. */
+export const step = () => ({
+  to: "",
+  init() {
+    this.choose();
+  },
+  choose() {
+    this.to = this.$root.querySelector('[name="status"]').value;
+  },
+  get resolves() {
+    return this.to === "resolved";
+  },
+  get needsSomebody() {
+    return this.to === "assigned" || this.to === "in_progress";
+  },
+});

@@ -13,6 +13,7 @@ pub use api::StaffApi;
 pub use model::{Member, NewStaff, StaffChanges, StaffFilter, StaffMark};
 pub use pages::pages;
 pub(super) use rules::{change_staff, create_staff, lock_within_reach};
+pub use store::{Colleague, colleagues, find_colleague};
 pub(super) use store::{count_by_state, find_by_email, get_member, list_page};
 
 use super::{right::rights, shell::NavItem};

@@ -192,3 +192,32 @@ pub(super) async fn count_other_active_owners(tx: &TenantTx, than: StaffId) -> R
         .await?;
     Ok(row.get("n"))
 }
+
+/// Somebody who works here, as work is given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Colleague {
+    pub id: StaffId,
+    pub name: String,
+    pub is_active: bool,
+}
+
+fn colleague_of(row: &Row) -> Colleague {
+    Colleague { id: row.get(0), name: row.get(1), is_active: row.get(2) }
+}
+
+/// Those who work here now, by name, at most a thousand.
+pub async fn colleagues(tx: &TenantTx) -> Result<Vec<Colleague>> {
+    let rows = tx
+        .query(
+            "SELECT id, name, is_active FROM staff WHERE is_active ORDER BY lower(name), id LIMIT 1000",
+            &[],
+        )
+        .await?;
+    Ok(rows.iter().map(colleague_of).collect())
+}
+
+/// One of the staff of this tenant, also somebody who was switched off.
+pub async fn find_colleague(tx: &TenantTx, id: StaffId) -> Result<Option<Colleague>> {
+    let row = tx.query_opt("SELECT id, name, is_active FROM staff WHERE id = $1", &[&id]).await?;
+    Ok(row.as_ref().map(colleague_of))
+}

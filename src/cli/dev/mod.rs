@@ -1,6 +1,6 @@
 //! `lastmile dev`: everything on this machine, in one folder, without a database of one's own.
 
-mod seed;
+pub mod seed;
 
 use std::{
     fs::{self, File, TryLockError},

@@ -161,11 +161,13 @@ pub async fn update(tx: &TenantTx, id: AreaId, draft: &AreaDraft) -> Result<Area
     Ok(area_of(&named(row)?))
 }
 
-/// Deletes an area to which no customer belongs, not even a deleted one, who may come back.
+/// Deletes an area to which nothing belongs: no customer, not even a deleted one, who may come back; no LCP, no installation.
 pub async fn delete_unused(tx: &TenantTx, id: AreaId) -> Result<bool> {
     let deleted = tx
         .execute(
-            "DELETE FROM area WHERE id = $1 AND NOT EXISTS (SELECT FROM customer WHERE area_id = $1)",
+            "DELETE FROM area WHERE id = $1 AND NOT EXISTS (SELECT FROM customer WHERE area_id = $1) \
+             AND NOT EXISTS (SELECT FROM lcp WHERE area_id = $1) \
+             AND NOT EXISTS (SELECT FROM installation WHERE area_id = $1)",
             &[&id],
         )
         .await?;

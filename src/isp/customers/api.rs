@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     CreateCustomers, DeleteCustomers, EditCustomers, ExportCustomers, MergeCustomers, ViewCustomers,
     body::{BulkBody, CustomerChangesBody, MergeBody, NewCustomerBody, StatusBody},
-    export::{self, Format, Order, Sheet},
+    export::{self, Order},
     list,
     many::{self, Action},
     model::Typed,
@@ -25,6 +25,7 @@ use crate::{
     access::{ApiUser, CreatedOnce, Fingerprint, IdempotencyKey, once},
     db::Db,
     error::{Error, Result},
+    isp::sheet::{Format, Sheet},
     sheets::Bom,
     types::{AreaId, BoundingBox, CustomerId, Limit, optional_line},
     web::{Body, Json, NoContent},

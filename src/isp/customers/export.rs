@@ -3,14 +3,9 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use chrono::Utc;
 use chrono_tz::Tz;
 use futures_util::stream;
-use poem::{Body, IntoResponse, Response, http::header};
-use poem_openapi::{
-    ApiResponse, Enum,
-    registry::{MetaResponses, Registry},
-};
+use poem::Body;
 use serde_json::json;
 
 use super::{
@@ -24,11 +19,13 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, OrInternal, Result},
-    isp::areas,
+    isp::{
+        areas,
+        sheet::{Format, Sheet},
+    },
     sheets::{Bom, Cell, CsvWriter, XlsxWriter},
     tenancy::Tenant,
     types::AreaId,
-    web::Download,
 };
 
 /// A file has at most so many customers.
@@ -52,47 +49,6 @@ const HEADER: [&str; 14] = [
     "location_notes",
     "created_at",
 ];
-
-/// The kind of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "SheetFormat", rename_all = "lowercase")]
-pub enum Format {
-    Csv,
-    Xlsx,
-}
-
-impl Format {
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv",
-            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        }
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Xlsx => "xlsx",
-        }
-    }
-}
-
-/// A file in the making, as an answer.
-pub struct Sheet(Response);
-
-impl IntoResponse for Sheet {
-    fn into_response(self) -> Response {
-        self.0
-    }
-}
-
-impl ApiResponse for Sheet {
-    fn meta() -> MetaResponses {
-        Download::meta()
-    }
-
-    fn register(_registry: &mut Registry) {}
-}
 
 /// How a list is written down.
 pub struct Order {
@@ -126,24 +82,13 @@ pub async fn export(db: &Db, by: &By, order: Order) -> Result<Sheet> {
         by.record(tx, told).await
     })
     .await?;
-    let name = format!(
-        "customers-{}.{}",
-        Utc::now().with_timezone(&by.tenant.time_zone.0).format("%Y-%m-%d"),
-        order.format.extension()
-    );
     let format = order.format;
     let reader = Reader::new(db.clone(), by.tenant.clone(), order);
     let body = match format {
         Format::Csv => Body::from_bytes_stream(csv(reader)),
         Format::Xlsx => Body::from_vec(xlsx(reader).await?),
     };
-    Ok(Sheet(
-        Response::builder()
-            .content_type(format.media_type())
-            .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(body),
-    ))
+    Ok(Sheet::named("customers", format, &by.tenant, body))
 }
 
 /// Reads a list batch by batch.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    list,
+    belongings, list,
     model::{Customer, Details, Status, transition},
     query::Filter,
     rules::event,
@@ -216,6 +216,7 @@ async fn record_each(
 
 async fn delete_batch(tx: &TenantTx, by: &By, found: &[Customer]) -> Result<DateTime<Utc>> {
     let ids: Vec<CustomerId> = found.iter().map(|customer| customer.id).collect();
+    belongings::check_deletable(tx, &ids).await?;
     let at = store::delete_many(tx, &ids).await?;
     record_each(tx, by, "customer.deleted", found, |was| (Some(was), None)).await?;
     Ok(at)

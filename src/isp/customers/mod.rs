@@ -1,11 +1,13 @@
 //! Customers: the people and firms that an internet provider connects.
 //!
-//! Owns `customer`, and through `import` the tables of imports. Reads the trail of a customer by `audit`.
+//! Owns `customer`. Reads the trail of a customer by `audit`. What other rooms keep of a
+//! customer is listed in `belongings`: what a merge moves, and what keeps a customer from being deleted.
 
 mod api;
+mod belongings;
 mod body;
+mod candidates;
 mod export;
-pub mod import;
 mod list;
 mod many;
 mod model;
@@ -20,9 +22,13 @@ mod view;
 use crate::access::{NavItem, rights};
 
 pub use api::CustomersApi;
-pub use list::{count, search};
-pub use pages::pages;
+pub use candidates::lock_candidates;
+pub use list::{count, middle, search};
+pub use many::{create_many, update_many};
+pub use model::{Accuracy, Customer, Details, Status, Typed};
+pub use pages::{Frame, MapView, frame, pages};
 pub use query::Filter;
+pub use rules::{change, get, get_any};
 
 rights! { "Customers", PERMISSIONS:
     ViewCustomers = "customers.view", "customers.read", "View customers", "See customers: the list, the map, details and what happened to them.", for [Cashier, Technician, Support, Viewer];

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
+    isp::parts::Choice,
     types::{
         AreaId, Check, Coordinates, CustomerId, EmailAddress, Phone, Wrong, line, optional_line,
         optional_text,
@@ -140,6 +141,11 @@ impl Accuracy {
         }
     }
 
+    /// As the options of a select box.
+    pub fn options() -> Vec<Choice> {
+        Self::ALL.iter().map(|accuracy| Choice::new(accuracy.as_str(), accuracy.label())).collect()
+    }
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Exact => "Exact GPS",
@@ -192,6 +198,16 @@ pub struct Customer {
     pub deleted_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Customer {
+    pub fn name(&self) -> String {
+        self.details.name()
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
 }
 
 /// The same as texts, as forms, bodies and sheets bring them. An empty text is nothing.

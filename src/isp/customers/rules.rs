@@ -4,6 +4,7 @@ use futures_util::try_join;
 use serde_json::{Value, json};
 
 use super::{
+    belongings,
     model::{Customer, Details, Lookalike, MergeField, Status, Typed, merged, transition},
     query::Filter,
     store::{self, Probe},
@@ -160,9 +161,10 @@ pub async fn set_status(
     write(tx, by, customer, details, step.action, note).await
 }
 
-/// Deletes a customer so that it can be brought back.
+/// Deletes a customer so that it can be brought back. One with something that goes on stays: 409 says what.
 pub async fn delete(tx: &TenantTx, by: &By, id: CustomerId) -> Result<Customer> {
     let customer = lock_live(tx, id).await?;
+    belongings::check_deletable(tx, &[id]).await?;
     store::delete(tx, id, None).await?;
     let name = customer.details.name();
     let before = Some(customer.details.told());
@@ -205,9 +207,11 @@ pub async fn merge(
     };
     let survivor = out(into).ok_or_else(unknown)?;
     let other = out(from).ok_or_else(|| Error::invalid("from", "unknown", "There is no such customer."))?;
+    belongings::check_mergeable(tx, from, &other.details.name()).await?;
     let details = merged(&survivor.details, &other.details, take);
     store::delete(tx, from, Some(into)).await?;
     store::redirect_merged(tx, from, into).await?;
+    belongings::move_all(tx, from, into).await?;
     let gone = other.details.name();
     let told = Event {
         before: Some(other.details.told()),

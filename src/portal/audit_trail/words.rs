@@ -26,8 +26,16 @@ pub const VERBS: &[(&str, &str, &str)] = &[
 ];
 
 /// Words that are not written as other words are.
-const ACRONYMS: &[(&str, &str)] =
-    &[("api", "API"), ("id", "ID"), ("url", "URL"), ("csv", "CSV"), ("cors", "CORS")];
+const ACRONYMS: &[(&str, &str)] = &[
+    ("api", "API"),
+    ("id", "ID"),
+    ("url", "URL"),
+    ("csv", "CSV"),
+    ("cors", "CORS"),
+    ("lcp", "LCP"),
+    ("nap", "NAP"),
+    ("olt", "OLT"),
+];
 
 /// `phone_primary` becomes "Phone primary", `api_key` "API key".
 pub fn humanised(name: &str) -> String {
@@ -68,6 +76,7 @@ pub fn actor_kind(kind: &str) -> Option<&'static str> {
         "system" => Some("job"),
         "platform" => Some("platform"),
         "anonymous" => Some("not signed in"),
+        "subscriber" => Some("customer"),
         _ => None,
     }
 }
@@ -79,9 +88,15 @@ pub fn href(kind: &str, id: uuid::Uuid, action: &str) -> Option<String> {
     }
     match kind {
         "customer" => Some(format!("/customers/{id}")),
+        "ticket" => Some(format!("/tickets/{id}")),
+        "outage" => Some(format!("/outages/{id}")),
         "area" => Some(format!("/areas/{id}/edit")),
         "staff" => Some(format!("/staff/{id}")),
         "role" => Some(format!("/roles/{id}")),
+        "lcp" | "splitter" | "nap" => Some(format!("/plant/{kind}s/{id}")),
+        "router" => Some(format!("/routers/{id}")),
+        "installation" => Some(format!("/installations/{id}")),
+        "visit" => Some(format!("/visits/{id}")),
         _ => None,
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     audit,
     db::{Db, TenantTx},
     error::Result,
-    isp::{areas, customers},
+    isp::{areas, customers, outages, reports},
+    portal::settings::ManageSettings,
     types::Limit,
     web::{Flash, Moment, RouteTable},
 };
@@ -23,7 +24,8 @@ pub fn pages(table: &mut RouteTable) {
     table
         .page::<SignedIn>(Method::GET, "/", dashboard)
         .page::<SignedIn>(Method::GET, "/dashboard/counts", show_counts)
-        .page::<SignedIn>(Method::POST, "/dashboard/checklist/dismiss", put_away);
+        .page::<SignedIn>(Method::GET, "/dashboard/live/counts", show_live)
+        .page::<ManageSettings>(Method::POST, "/dashboard/checklist/dismiss", put_away);
 }
 
 #[derive(Serialize)]
@@ -35,11 +37,17 @@ struct DashboardPage {
     checklist: Option<Checklist>,
     recent: Vec<Recent>,
     areas: Vec<AreaBar>,
+    outages: Vec<outages::Banner>,
 }
 
 #[derive(Serialize)]
 struct CountsFragment {
     counts: Vec<Count>,
+}
+
+#[derive(Serialize)]
+struct LiveFragment {
+    cards: Vec<Count>,
 }
 
 #[derive(Serialize)]
@@ -70,8 +78,9 @@ struct AreaBar {
 async fn dashboard(user: PageUser, db: Data<&Db>) -> Result<Response> {
     let sees_customers = user.by.rights.holds("customers.view");
     let sees_audit = user.by.rights.holds("audit.view");
+    let sees_outages = user.by.rights.holds("outages.view");
     let zone = user.tenant().time_zone.0;
-    let (counts, checklist, recent, areas) = db
+    let (counts, checklist, recent, areas, outages) = db
         .read_tenant(user.tenant(), async |tx| {
             let counts = if sees_customers { counts_of(tx).await? } else { Vec::new() };
             let areas = if sees_customers { areas::busiest(tx, AREAS).await? } else { Vec::new() };
@@ -80,7 +89,8 @@ async fn dashboard(user: PageUser, db: Data<&Db>) -> Result<Response> {
             } else {
                 Vec::new()
             };
-            Ok((counts, find_checklist(tx).await?, recent, areas))
+            let outages = if sees_outages { outages::banner(tx, zone).await? } else { Vec::new() };
+            Ok((counts, find_checklist(tx).await?, recent, areas, outages))
         })
         .await?;
     let most = areas.first().map_or(1, |area| area.customers.max(1));
@@ -90,6 +100,7 @@ async fn dashboard(user: PageUser, db: Data<&Db>) -> Result<Response> {
         greeting: format!("{}, {first_name}", greeting(now.hour())),
         today: format!("{} · {zone}", now.format("%A, %-d %B %Y")),
         area_word: user.shell.brand.area_word.clone(),
+        outages,
         counts,
         checklist: checklist.filter(|_| user.by.rights.is_owner || user.by.rights.holds("settings.manage")),
         recent: recent.into_iter().map(|entry| recent_of(entry, zone)).collect(),
@@ -114,6 +125,19 @@ async fn show_counts(user: PageUser, db: Data<&Db>) -> Result<Response> {
         Vec::new()
     };
     user.access.pages().page("portal/_counts.html", &CountsFragment { counts })
+}
+
+/// What is asked of several rooms comes after the page, so that the page is there at once.
+#[handler]
+async fn show_live(user: PageUser, db: Data<&Db>) -> Result<Response> {
+    let cards = db.read_tenant(user.tenant(), async |tx| reports::cards(tx, &user.by).await).await?;
+    let cards = cards.into_iter().map(|card| Count {
+        label: card.label,
+        value: card.value,
+        note: card.note,
+        href: card.href,
+    });
+    user.access.pages().page("portal/_live.html", &LiveFragment { cards: cards.collect() })
 }
 
 #[handler]

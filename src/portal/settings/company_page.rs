@@ -10,14 +10,13 @@ use serde::Serialize;
 
 use super::{
     ManageSettings,
-    countries::COUNTRIES,
     model::{Company, Typed},
     rules,
 };
 use crate::{
     access::{CheckedForm, Guarded, PageUser},
     tenancy::Resolver,
-    types::CURRENCIES,
+    types::{COUNTRIES, CURRENCIES},
     web::{Flash, FormView, Moment, RouteTable},
 };
 

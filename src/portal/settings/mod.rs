@@ -7,7 +7,6 @@ mod accent;
 mod api;
 mod branding_pages;
 mod company_page;
-mod countries;
 mod domain_pages;
 mod domains;
 mod logo;

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::{
     accent::Accent,
-    logo::Logo,
     model::{Company, Region, Typed},
     store,
 };
@@ -13,7 +12,7 @@ use crate::{
     audit::{self, Event},
     db::{Db, TenantTx},
     error::Result,
-    files,
+    files::{self, Picture},
     tenancy::Registry,
 };
 
@@ -63,7 +62,7 @@ pub async fn change_accent(access: &Access, by: &By, accent: &Accent) -> Result<
 }
 
 /// Shows another logo, or none.
-pub async fn change_logo(access: &Access, by: &By, logo: Option<&Logo>) -> Result<()> {
+pub async fn change_logo(access: &Access, by: &By, logo: Option<&Picture>) -> Result<()> {
     access
         .change(&by.tenant, async |tx| {
             let before = store::lock_profile(tx).await?;
@@ -71,7 +70,9 @@ pub async fn change_logo(access: &Access, by: &By, logo: Option<&Logo>) -> Resul
                 return Ok(());
             }
             let kept = match logo {
-                Some(logo) => Some(files::keep(tx, "logo", "logo.png", "image/png", &logo.png).await?),
+                Some(logo) => {
+                    Some(files::keep(tx, "logo", "logo.png", logo.media_type, &logo.content).await?)
+                }
                 None => None,
             };
             store::update_logo(tx, kept).await?;

@@ -1,6 +1,6 @@
 //! A client of the API: speaks to the server's address and names the host itself.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
@@ -29,6 +29,8 @@ impl Api {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // Well before the server lets go of a connection that nobody uses.
+            .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .unwrap();
         Self { http, address, host: host.to_owned(), headers: Vec::new() }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Api, PASSWORD, Tenant, mailbox::letter_to, text};
+use super::{Api, Browser, PASSWORD, Tenant, mailbox::letter_to, text};
 
 /// A member of staff who has chosen a password.
 pub struct Person {
@@ -43,6 +43,24 @@ impl Tenant {
         let mut browser = self.server.browser(&self.host);
         browser.get(&format!("/reset?code={code}")).await.expect_status(200);
         browser.post("/reset", &[("token", code), ("password", password)]).await.expect_status(303);
+    }
+
+    /// The link by which a customer opens their account.
+    pub async fn invitation(&self, customer: &str) -> String {
+        let path = format!("/api/v1/customers/{customer}/portal-invitation");
+        text(&self.api().await.post(&path, json!({})).await.expect(201), "/link")
+    }
+
+    /// A browser in which this customer is signed in to the subscriber portal, with a name of their own and the usual password.
+    pub async fn subscriber(&self, customer: &str) -> Browser {
+        let link = self.invitation(customer).await;
+        let code = link.split("code=").nth(1).unwrap();
+        let mut browser = self.server.browser(&self.host);
+        browser.get(&format!("/my/join?code={code}")).await.expect_status(200);
+        let name = format!("{customer}@my.example");
+        let fields = [("token", code), ("sign_in_name", &name), ("password", PASSWORD)];
+        browser.post("/my/join", &fields).await.expect_status(303);
+        browser
     }
 
     /// The API as this person.

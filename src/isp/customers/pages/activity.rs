@@ -114,6 +114,16 @@ fn words(action: &str) -> String {
         "customer.reinstated" => "Reinstated",
         "customer.merged" => "Merged with another customer",
         "customer.merged_away" => "Merged into another customer",
+        "customer.portal_invited" => "Invited to the portal",
+        "customer.portal_joined" => "Joined the portal",
+        "customer.portal_signed_in" => "Signed in to the portal",
+        "customer.portal_sign_in_refused" => "Was refused at the portal's door",
+        "customer.portal_signed_out" => "Signed out of the portal",
+        "customer.portal_ended" => "Portal access ended",
+        "customer.portal_password_changed" => "Changed the portal's password",
+        "customer.portal_password_set" => "Set a new password for the portal",
+        "customer.portal_link_asked" => "Asked for a new password for the portal",
+        "customer.portal_sessions_ended" => "Ended other sessions of the portal",
         other => return other.trim_start_matches("customer.").replace('_', " "),
     }
     .to_owned()

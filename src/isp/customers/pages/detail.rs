@@ -32,18 +32,96 @@ use crate::{
     web::{Flash, Moment, see_other},
 };
 
+/// Tabs of later features: label, the last part of the address, and the right that the page asks for. Each is a page of that
+/// feature, whose template extends `customers/detail.html` and fills `tab`.
+const MORE_TABS: &[(&str, &str, &str)] = &[
+    ("Installations", "installations", "installations.view"),
+    ("Account", "ledger", "payments.view"),
+    ("Tickets", "tickets", "tickets.view"),
+    ("Portal", "portal", "subscribers.invite"),
+];
+
+/// What stands around every tab of a customer.
 #[derive(Serialize)]
-struct DetailPage {
+pub struct Frame {
     area_word: String,
     statuses: Vec<Choice>,
-    map: MapView,
-    duplicates: Vec<Alike>,
     can_edit: bool,
     can_delete: bool,
-    can_merge: bool,
     customer: Shown,
-    tab: &'static str,
     tabs: Vec<DetailTab>,
+}
+
+impl Frame {
+    /// The customer's name.
+    pub fn name(&self) -> &str {
+        &self.customer.name
+    }
+
+    fn new(user: &PageUser, known: Who, active: &str, happened: Option<i64>) -> Self {
+        let Who { customer, area, deleted_by } = known;
+        let is_live = customer.deleted_at.is_none();
+        let href = format!("{PATH}/{}", customer.id);
+        let tab = |label, href: String, part: &str, count: Option<String>| DetailTab {
+            label,
+            href,
+            active: part == active,
+            count,
+        };
+        let more = MORE_TABS
+            .iter()
+            .filter(|(.., right)| user.by.rights.holds(right))
+            .map(|(label, part, _)| tab(label, format!("{href}/{part}"), part, None));
+        let activity = tab("Activity", format!("{href}?tab=activity"), "activity", happened.map(grouped));
+        Self {
+            area_word: user.shell.brand.area_word.clone(),
+            statuses: statuses(),
+            can_edit: is_live && may::<EditCustomers>(user),
+            can_delete: may::<DeleteCustomers>(user),
+            tabs: std::iter::once(tab("Overview", href.clone(), "overview", None))
+                .chain(more)
+                .chain([activity])
+                .collect(),
+            customer: shown(&customer, area, deleted_by, user.tenant().time_zone.0),
+        }
+    }
+}
+
+/// A customer with what its head says of it.
+struct Who {
+    customer: Customer,
+    area: Option<String>,
+    deleted_by: Option<String>,
+}
+
+async fn who(tx: &TenantTx, id: CustomerId, zone: chrono_tz::Tz) -> Result<Who> {
+    let customer = rules::get_any(tx, id).await?;
+    let area = match customer.details.area_id {
+        Some(area) => areas::find_name(tx, area).await?.map(|(name, _)| name),
+        None => None,
+    };
+    let deleted_by =
+        if customer.deleted_at.is_some() { activity::deleted_by(tx, id, zone).await? } else { None };
+    Ok(Who { customer, area, deleted_by })
+}
+
+/// What stands around the tab `part` of a customer; one who was merged is not there any more.
+pub async fn frame(tx: &TenantTx, user: &PageUser, id: CustomerId, part: &str) -> Result<Frame> {
+    let known = who(tx, id, user.tenant().time_zone.0).await?;
+    if known.customer.merged_into.is_some() {
+        return Err(rules::unknown());
+    }
+    Ok(Frame::new(user, known, part, None))
+}
+
+#[derive(Serialize)]
+struct DetailPage {
+    #[serde(flatten)]
+    frame: Frame,
+    map: MapView,
+    duplicates: Vec<Alike>,
+    can_merge: bool,
+    tab: &'static str,
     events: Vec<Happening>,
     events_more_href: Option<String>,
 }
@@ -150,9 +228,7 @@ fn shown(
 
 /// Everything that the page tells.
 struct Known {
-    customer: Customer,
-    area: Option<String>,
-    deleted_by: Option<String>,
+    who: Who,
     alike: Vec<Lookalike>,
     happened: i64,
     events: Vec<Happening>,
@@ -166,21 +242,15 @@ struct Tab<'a> {
 }
 
 async fn read(tx: &TenantTx, id: CustomerId, zone: chrono_tz::Tz, tab: &Tab<'_>) -> Result<Known> {
-    let customer = rules::get_any(tx, id).await?;
-    let area = match customer.details.area_id {
-        Some(area) => areas::find_name(tx, area).await?.map(|(name, _)| name),
-        None => None,
-    };
-    let deleted_by =
-        if customer.deleted_at.is_some() { activity::deleted_by(tx, id, zone).await? } else { None };
+    let who = who(tx, id, zone).await?;
     let happened = activity::count(tx, id, zone).await?;
     let (mut alike, mut events, mut next) = (Vec::new(), Vec::new(), None);
     if tab.is_activity {
         (events, next) = activity::list(tx, id, zone, tab.cursor).await?;
     } else {
-        alike = rules::find_lookalikes(tx, Some(id), &customer.details).await?;
+        alike = rules::find_lookalikes(tx, Some(id), &who.customer.details).await?;
     }
-    Ok(Known { customer, area, deleted_by, alike, happened, events, next })
+    Ok(Known { who, alike, happened, events, next })
 }
 
 #[handler]
@@ -201,35 +271,22 @@ pub async fn show_customer(
     let zone = user.tenant().time_zone.0;
     let known = db.read_tenant(user.tenant(), async |tx| read(tx, id, zone, &tab).await).await?;
     // One who was merged lives on in another.
-    if let Some(survivor) = known.customer.merged_into {
+    if let Some(survivor) = known.who.customer.merged_into {
         return Ok(see_other(format!("{PATH}/{survivor}")));
     }
     let href = format!("{PATH}/{id}");
-    let activity_href = format!("{href}?tab=activity");
-    let is_live = known.customer.deleted_at.is_none();
+    let is_live = known.who.customer.deleted_at.is_none();
+    let title = known.who.customer.details.name();
+    let part = if tab.is_activity { "activity" } else { "overview" };
     let view = DetailPage {
-        area_word: user.shell.brand.area_word.clone(),
-        statuses: statuses(),
+        frame: Frame::new(&user, known.who, part, Some(known.happened)),
         map: MapView::around(&settings, None),
         duplicates: known.alike.iter().map(|one| Alike::of(one, Some(id))).collect(),
-        can_edit: is_live && may::<EditCustomers>(&user),
-        can_delete: may::<DeleteCustomers>(&user),
         can_merge: is_live && may::<MergeCustomers>(&user),
-        customer: shown(&known.customer, known.area, known.deleted_by, zone),
-        tab: if tab.is_activity { "activity" } else { "overview" },
-        events_more_href: known.next.map(|cursor| format!("{activity_href}&cursor={cursor}")),
-        tabs: vec![
-            DetailTab { label: "Overview", href, active: !tab.is_activity, count: None },
-            DetailTab {
-                label: "Activity",
-                href: activity_href,
-                active: tab.is_activity,
-                count: Some(grouped(known.happened)),
-            },
-        ],
+        tab: part,
+        events_more_href: known.next.map(|cursor| format!("{href}?tab=activity&cursor={cursor}")),
         events: known.events,
     };
-    let title = known.customer.details.name();
     Ok(user.render("customers/detail.html", &title, &view)?)
 }
 
@@ -271,8 +328,14 @@ pub async fn delete_customer(
     db: Data<&Db>,
     Path(id): Path<String>,
 ) -> poem::Result<Response> {
-    let id = id_of(&id, "customer")?;
-    let gone = db.in_tenant(user.tenant(), async |tx| rules::delete(tx, &user.by, id).await).await?;
+    let id: CustomerId = id_of(&id, "customer")?;
+    let gone = match db.in_tenant(user.tenant(), async |tx| rules::delete(tx, &user.by, id).await).await {
+        Ok(gone) => gone,
+        Err(error @ Error::Conflict { .. }) => {
+            return Ok(user.then(&format!("{PATH}/{id}"), &Flash::error(error.detail())));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let flash = Flash::success(format!("{} was deleted.", gone.details.name()))
         .with_undo(format!("{PATH}/{id}/restore"));
     Ok(user.then(PATH, &flash))

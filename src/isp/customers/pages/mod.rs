@@ -11,6 +11,8 @@ mod merging;
 
 use poem::http::Method;
 
+pub use detail::{Frame, frame};
+
 use super::{
     CreateCustomers, DeleteCustomers, EditCustomers, ExportCustomers, MergeCustomers, ViewCustomers,
     model::{Accuracy, Status},
@@ -57,7 +59,7 @@ fn statuses() -> Vec<Choice> {
 }
 
 fn accuracies() -> Vec<Choice> {
-    Accuracy::ALL.iter().map(|accuracy| Choice::new(accuracy.as_str(), accuracy.label())).collect()
+    Accuracy::options()
 }
 
 /// Areas for a select box: the active ones, and the one that is chosen already.
@@ -71,7 +73,7 @@ fn area_choices(areas: &[AreaChoice], chosen: &str) -> Vec<Choice> {
 
 /// A map's tiles and where it begins.
 #[derive(Debug, Clone, serde::Serialize)]
-struct MapView {
+pub struct MapView {
     tile_url: String,
     attribution: &'static str,
     lat: f64,
@@ -81,7 +83,7 @@ struct MapView {
 
 impl MapView {
     /// Around `middle`, or the whole world when nothing is known yet.
-    fn around(settings: &Settings, middle: Option<(f64, f64)>) -> Self {
+    pub fn around(settings: &Settings, middle: Option<(f64, f64)>) -> Self {
         let (lat, lng, zoom) = middle.map_or((10.0, 0.0, 2), |(lat, lng)| (lat, lng, 13));
         Self {
             tile_url: settings.map.tile_url.clone(),

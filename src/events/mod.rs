@@ -1,0 +1,102 @@
+//! What others hear of, and the lines in people's bells.
+//!
+//! Owns `event`, `notice` and `notice_seen`. Both are written in the transaction of what happened: there is no news of what was rolled back,
+//! and none is lost. Whoever listens (messaging, webhooks) reads events later and keeps its own place in them.
+
+pub mod notices;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    db::TenantTx,
+    error::Result,
+    types::{CustomerId, EventId, NoticeId},
+};
+
+/// Something that happened, for whoever listens.
+#[derive(Debug, Clone)]
+pub struct Event<'a> {
+    /// Past tense, such as `payment.recorded`.
+    pub kind: &'static str,
+    /// The row that it is about.
+    pub subject: Uuid,
+    /// Whose business it is, if it is one customer's.
+    pub customer: Option<CustomerId>,
+    /// What listeners need without asking back; no secrets.
+    pub payload: &'a Value,
+}
+
+/// Writes an event down.
+pub async fn publish(tx: &TenantTx, event: Event<'_>) -> Result<()> {
+    tx.execute(
+        "INSERT INTO event (id, kind, subject_id, customer_id, payload) VALUES ($1, $2, $3, $4, $5)",
+        &[&EventId::new(), &event.kind, &event.subject, &event.customer, event.payload],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Writes many events down at once.
+pub async fn publish_all(tx: &TenantTx, events: &[Event<'_>]) -> Result<()> {
+    let ids: Vec<EventId> = events.iter().map(|_| EventId::new()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind).collect();
+    let subjects: Vec<Uuid> = events.iter().map(|event| event.subject).collect();
+    let customers: Vec<Option<CustomerId>> = events.iter().map(|event| event.customer).collect();
+    let payloads: Vec<&Value> = events.iter().map(|event| event.payload).collect();
+    tx.execute(
+        "INSERT INTO event (id, kind, subject_id, customer_id, payload) \
+         SELECT n.id, n.kind, n.subject, n.customer, n.payload \
+         FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::jsonb[]) \
+         AS n (id, kind, subject, customer, payload)",
+        &[&ids, &kinds, &subjects, &customers, &payloads],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Each new line takes at most so many old ones away: no line outlives its days for long, and nobody has to sweep.
+const SWEPT: i64 = 20;
+
+/// Takes lines away that are older than 90 days. What another transaction is at is left to it.
+async fn sweep(tx: &TenantTx) -> Result<()> {
+    tx.execute(
+        "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE created_at < now() - interval '90 days' \
+         ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        &[&SWEPT],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts a line into the bell of all staff who hold `permission`. `href` is a path of the portal.
+pub async fn tell_staff(tx: &TenantTx, permission: &'static str, text: &str, href: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO notice (id, permission, text, href) VALUES ($1, $2, left($3, 500), $4)",
+        &[&NoticeId::new(), &permission, &text, &href],
+    )
+    .await?;
+    sweep(tx).await
+}
+
+/// Tells one subscriber. `href` is a path of the subscriber portal.
+pub async fn tell_subscriber(tx: &TenantTx, customer: CustomerId, text: &str, href: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO notice (id, customer_id, text, href) VALUES ($1, $2, left($3, 500), $4)",
+        &[&NoticeId::new(), &customer, &text, &href],
+    )
+    .await?;
+    sweep(tx).await
+}
+
+/// Tells many subscribers the same, with one statement.
+pub async fn tell_subscribers(tx: &TenantTx, customers: &[CustomerId], text: &str, href: &str) -> Result<()> {
+    let ids: Vec<NoticeId> = customers.iter().map(|_| NoticeId::new()).collect();
+    tx.execute(
+        "INSERT INTO notice (id, customer_id, text, href) SELECT u.id, u.customer_id, left($3, 500), $4 \
+         FROM unnest($1::uuid[], $2::uuid[]) AS u (id, customer_id)",
+        &[&ids, &customers, &text, &href],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! What time does by itself: periods end, grace runs out, reminders fall due, accounts are held against their entries.
+//!
+//! Two standing jobs of every tenant. `billing.clock` looks at what ends and answers when it must look next; every sale calls it.
+//! `billing.day` runs once in a local morning. Whatever either does is one row in the transaction that does it, so that a run
+//! that died and runs again does nothing twice, and one that comes late tells of each period once, by its nearest reminder.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    ledger, periods,
+    policy::{self, Policy},
+};
+use crate::{
+    access::By,
+    db::{Db, TenantTx},
+    error::Result,
+    events,
+    jobs::{Next, Runner},
+    tenancy::Tenant,
+    types::{CustomerId, InstallationId, SubscriptionId},
+};
+
+/// The standing job that looks at what ends.
+pub const KIND: &str = "billing.clock";
+/// The standing job of each morning.
+const DAY_KIND: &str = "billing.day";
+/// One transaction works through so many periods.
+const BATCH: i64 = 500;
+/// Nothing is further off than this, so that a clock that was set wrong mends itself.
+const LOOK_AT_LEAST_HOURS: i64 = 24;
+const MORNING_HOUR: u32 = 7;
+
+/// Gives the worker the standing jobs of billing.
+pub fn handlers(runner: &mut Runner, db: &Db) {
+    let clock = db.clone();
+    runner.stand(
+        KIND,
+        Arc::new(move |tenant, _| {
+            let db = clock.clone();
+            Box::pin(async move { tick(&db, &tenant).await })
+        }),
+    );
+    let day = db.clone();
+    runner.stand(
+        DAY_KIND,
+        Arc::new(move |tenant, _| {
+            let db = day.clone();
+            Box::pin(async move { begin_day(&db, &tenant).await })
+        }),
+    );
+}
+
+/// Does all that is due, and says when to look next.
+async fn tick(db: &Db, tenant: &Tenant) -> Result<Next> {
+    // One moment for all of it: what falls due meanwhile is what the next look is for.
+    let now = Utc::now();
+    while db.in_tenant(tenant, async |tx| expire(tx, tenant, now).await).await? {}
+    while db.in_tenant(tenant, async |tx| lapse(tx, now).await).await? {}
+    while db.in_tenant(tenant, async |tx| remind(tx, tenant, now).await).await? {}
+    let next = db.read_tenant(tenant, async |tx| next_look(tx, tenant.time_zone.0, now).await).await?;
+    Ok(Next::Again(next))
+}
+
+fn day_and_time(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%-d %b, %H:%M").to_string()
+}
+
+/// A period that ended or is about to.
+struct Ending {
+    id: SubscriptionId,
+    installation: InstallationId,
+    customer: CustomerId,
+    plan_name: String,
+    ends_at: DateTime<Utc>,
+    /// Nothing is chained to it.
+    is_last: bool,
+}
+
+fn ending_of(row: &tokio_postgres::Row) -> Ending {
+    Ending {
+        id: row.get(0),
+        installation: row.get(1),
+        customer: row.get(2),
+        plan_name: row.get(3),
+        ends_at: row.get(4),
+        is_last: row.get(5),
+    }
+}
+
+/// Marks a batch of periods that ended. Installations are locked first, as everybody does. Answers whether there may be more.
+async fn expire(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bool> {
+    let due = tx
+        .query(
+            "SELECT s.id, s.installation_id FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $2 \
+             AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = s.installation_id AND p.status = 'paused') \
+             ORDER BY s.ends_at, s.id LIMIT $1",
+            &[&BATCH, &now],
+        )
+        .await?;
+    if due.is_empty() {
+        return Ok(false);
+    }
+    let ids: Vec<SubscriptionId> = due.iter().map(|row| row.get(0)).collect();
+    let installations: BTreeSet<InstallationId> = due.iter().map(|row| row.get(1)).collect();
+    let installations: Vec<InstallationId> = installations.into_iter().collect();
+    tx.query(
+        "SELECT id FROM installation WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        &[&installations],
+    )
+    .await?;
+    let ended = tx
+        .query(
+            "UPDATE subscription s SET status = 'expired', updated_at = now() WHERE s.id = ANY($1) AND s.status = 'active' \
+             AND s.ends_at <= $2 AND NOT EXISTS (SELECT FROM subscription p \
+             WHERE p.installation_id = s.installation_id AND p.status = 'paused') \
+             RETURNING s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, NOT EXISTS (SELECT FROM subscription n \
+                WHERE n.installation_id = s.installation_id AND n.status = 'active' AND n.ends_at > $2)",
+            &[&ids, &now],
+        )
+        .await?;
+    let policy = policy::get(tx).await?;
+    periods::catch_up(tx, &installations, now).await?;
+    let tells_of_end = policy.reminder_days.contains(&0);
+    for ending in ended.iter().map(ending_of) {
+        let payload = json!({
+            "installation_id": ending.installation, "plan": ending.plan_name, "ends_at": ending.ends_at,
+            "is_renewed": !ending.is_last,
+        });
+        publish(tx, "subscription.expired", &ending, &payload).await?;
+        if tells_of_end && ending.is_last {
+            tell(tx, &ending, 0, tenant.time_zone.0).await?;
+        }
+    }
+    Ok(i64::try_from(due.len()).is_ok_and(|n| n == BATCH))
+}
+
+async fn publish(
+    tx: &TenantTx,
+    kind: &'static str,
+    ending: &Ending,
+    payload: &serde_json::Value,
+) -> Result<()> {
+    let news = events::Event { kind, subject: ending.id.0, customer: Some(ending.customer), payload };
+    events::publish(tx, news).await
+}
+
+/// Reminds of a period, once for each number of days: whoever writes the row tells of it.
+async fn tell(tx: &TenantTx, ending: &Ending, days: i16, zone: Tz) -> Result<()> {
+    let is_first = tx
+        .execute(
+            "INSERT INTO subscription_reminder (subscription_id, days_before) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &[&ending.id, &days],
+        )
+        .await?;
+    if is_first == 0 {
+        return Ok(());
+    }
+    let payload = json!({
+        "installation_id": ending.installation, "plan": ending.plan_name, "ends_at": ending.ends_at, "days_before": days,
+    });
+    publish(tx, "subscription.reminder", ending, &payload).await?;
+    let at = day_and_time(ending.ends_at, zone);
+    let text = match days {
+        0 => format!("Your plan {} ended on {at}. Renew it to go on.", ending.plan_name),
+        _ => format!("Your plan {} ends on {at}.", ending.plan_name),
+    };
+    events::tell_subscriber(tx, ending.customer, &text, "/my").await
+}
+
+/// Lets installations go whose grace ran out. Answers whether there may be more.
+async fn lapse(tx: &TenantTx, now: DateTime<Utc>) -> Result<bool> {
+    let policy = policy::get(tx).await?;
+    let rows = tx
+        .query(
+            "SELECT id FROM installation WHERE status = 'active' AND paid_until <= $3::timestamptz - make_interval(days => $1) \
+             ORDER BY paid_until, id LIMIT $2 FOR NO KEY UPDATE",
+            &[&i32::from(policy.grace_days), &BATCH, &now],
+        )
+        .await?;
+    let ids: Vec<InstallationId> = rows.iter().map(|row| row.get(0)).collect();
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let gone = periods::catch_up(tx, &ids, now).await?;
+    // What is left as it was is held by something else, and would be found for ever.
+    Ok(gone > 0 && i64::try_from(ids.len()).is_ok_and(|n| n == BATCH))
+}
+
+/// Sends the nearest reminder of each period that has one due: those that were missed on the way are not made up for.
+async fn remind(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bool> {
+    let policy = policy::get(tx).await?;
+    let zone = tenant.time_zone.0;
+    let mut may_be_more = false;
+    // Most days first; each reaches down to the next one.
+    let days: Vec<i16> = policy.reminder_days.iter().copied().filter(|days| *days > 0).collect();
+    for (index, day) in days.iter().enumerate() {
+        let reach = after(now, *day, zone);
+        let floor = days.get(index + 1).map_or(now, |next| after(now, *next, zone));
+        let rows = tx
+            .query(
+                "SELECT s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, true FROM subscription s \
+                 JOIN installation i ON i.id = s.installation_id \
+                 WHERE s.status = 'active' AND s.ends_at > $1 AND s.ends_at <= $2 AND s.ends_at = i.paid_until \
+                 AND i.status IN ('active', 'scheduled') AND s.ends_at - s.starts_at > make_interval(days => $3) \
+                 AND NOT EXISTS (SELECT FROM subscription_reminder r WHERE r.subscription_id = s.id AND r.days_before <= $4) \
+                 ORDER BY s.ends_at, s.id LIMIT $5 FOR NO KEY UPDATE OF s SKIP LOCKED",
+                &[&floor, &reach, &i32::from(*day), day, &BATCH],
+            )
+            .await?;
+        for ending in rows.iter().map(ending_of) {
+            tell(tx, &ending, *day, zone).await?;
+        }
+        may_be_more |= i64::try_from(rows.len()).is_ok_and(|n| n == BATCH);
+    }
+    Ok(may_be_more)
+}
+
+/// The same time of the day so many local days later.
+fn after(at: DateTime<Utc>, days: i16, zone: Tz) -> DateTime<Utc> {
+    at.with_timezone(&zone)
+        .checked_add_days(chrono::Days::new(u64::try_from(days).unwrap_or_default()))
+        .map_or(at + TimeDelta::days(i64::from(days)), |later| later.with_timezone(&Utc))
+}
+
+/// When the next period ends, the next grace runs out, or the next reminder falls due. Each is one step down an index.
+async fn next_look(tx: &TenantTx, zone: Tz, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+    let policy: Policy = policy::get(tx).await?;
+    let mut next = now + TimeDelta::hours(LOOK_AT_LEAST_HOURS);
+    let lapse = tx
+        .query_one(
+            "SELECT min(paid_until) + make_interval(days => $1) FROM installation \
+             WHERE status = 'active' AND paid_until > $2::timestamptz - make_interval(days => $1)",
+            &[&i32::from(policy.grace_days), &now],
+        )
+        .await?
+        .get::<_, Option<DateTime<Utc>>>(0);
+    next = lapse.map_or(next, |at| next.min(at));
+    for days in policy.reminder_days.iter().copied().chain([0]) {
+        let beyond = after(now, days, zone);
+        let ends_at = tx
+            .query_one(
+                "SELECT min(ends_at) FROM subscription WHERE status = 'active' AND ends_at > $1",
+                &[&beyond],
+            )
+            .await?
+            .get::<_, Option<DateTime<Utc>>>(0);
+        next = ends_at.map_or(next, |at| next.min(policy::before(at, days, zone)));
+    }
+    Ok(next.max(now))
+}
+
+/// What each morning brings: the accounts are held against their entries, and staff hear what ends.
+async fn begin_day(db: &Db, tenant: &Tenant) -> Result<Next> {
+    let mut after: Option<Uuid> = None;
+    loop {
+        let (last, wrong) = db.read_tenant(tenant, async |tx| ledger::check(tx, after).await).await?;
+        if !wrong.is_empty() {
+            tracing::error!(tenant = %tenant.id(), accounts = wrong.len(), "accounts do not add up");
+            db.in_tenant(tenant, async |tx| report(tx, tenant, &wrong).await).await?;
+        }
+        match last {
+            Some(last) => after = Some(last),
+            None => break,
+        }
+    }
+    db.in_tenant(tenant, async |tx| summarise(tx, tenant.time_zone.0).await).await?;
+    Ok(Next::Again(next_morning(Utc::now(), tenant.time_zone.0)))
+}
+
+/// Tells staff of accounts that do not add up, and writes each down.
+async fn report(tx: &TenantTx, tenant: &Tenant, wrong: &[ledger::Discrepancy]) -> Result<()> {
+    let by = By::system(tenant.clone());
+    for one in wrong.iter().take(20) {
+        let text = format!(
+            "An account does not add up: it says {}, its entries come to {}, its charges and payments to {}.",
+            one.balance, one.entries, one.records
+        );
+        let href = format!("/customers/{}/ledger", one.customer);
+        events::tell_staff(tx, "payments.void", &text, &href).await?;
+        let told = crate::audit::Event {
+            action: "ledger.discrepancy_found",
+            object_type: "customer",
+            object_id: Some(one.customer.0),
+            object_label: "Account",
+            before: None,
+            after: Some(json!({ "balance": one.balance, "entries": one.entries, "records": one.records })),
+        };
+        by.record(tx, told).await?;
+    }
+    Ok(())
+}
+
+/// One line for staff: how many ended since yesterday, and how many end within a week.
+async fn summarise(tx: &TenantTx, zone: Tz) -> Result<()> {
+    let row = tx
+        .query_one(
+            "SELECT (SELECT count(*) FROM subscription s JOIN installation i ON i.id = s.installation_id \
+                WHERE s.status = 'active' AND s.ends_at > now() AND s.ends_at <= $1 AND s.ends_at = i.paid_until), \
+             (SELECT count(*) FROM subscription s JOIN installation i ON i.id = s.installation_id \
+                WHERE s.status = 'expired' AND s.ends_at > $2 AND s.ends_at = i.paid_until)",
+            &[&after(Utc::now(), 7, zone), &policy::before(Utc::now(), 1, zone)],
+        )
+        .await?;
+    let (ending, ended): (i64, i64) = (row.get(0), row.get(1));
+    if ending == 0 && ended == 0 {
+        return Ok(());
+    }
+    let text = format!("{ended} subscriptions ended since yesterday, {ending} end within 7 days.");
+    events::tell_staff(tx, "subscriptions.view", &text, "/collect").await
+}
+
+/// The next local morning. Where the zone leaves that hour out, a day later counts.
+fn next_morning(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+    let today = now.with_timezone(&zone).date_naive();
+    let hour = NaiveTime::from_hms_opt(MORNING_HOUR, 0, 0).unwrap_or(NaiveTime::MIN);
+    (0..3)
+        .filter_map(|days| today.checked_add_days(chrono::Days::new(days)))
+        .filter_map(|day| day.and_time(hour).and_local_timezone(zone).earliest())
+        .map(|at| at.with_timezone(&Utc))
+        .find(|at| *at > now)
+        .unwrap_or(now + TimeDelta::hours(24))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_reminder_is_due_at_the_local_time_of_the_end() {
+        let (manila, berlin) = (chrono_tz::Asia::Manila, chrono_tz::Europe::Berlin);
+        // The last second of February in Manila.
+        let end = instant("2026-02-28T15:59:59Z");
+        assert_eq!(policy::before(end, 1, manila), instant("2026-02-27T15:59:59Z"));
+        assert_eq!(after(instant("2026-02-27T15:59:59Z"), 1, manila), end);
+        // Across the change to summer time the day has 23 hours.
+        let end = instant("2026-03-29T10:00:00Z");
+        assert_eq!(policy::before(end, 1, berlin), instant("2026-03-28T11:00:00Z"));
+    }
+
+    #[test]
+    fn the_morning_is_the_tenants_own() {
+        let manila = chrono_tz::Asia::Manila;
+        assert_eq!(next_morning(instant("2026-02-28T15:59:59Z"), manila), instant("2026-02-28T23:00:00Z"));
+        assert_eq!(next_morning(instant("2026-02-28T23:00:00Z"), manila), instant("2026-03-01T23:00:00Z"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Receipts: issued with the payment, numbered without a gap, printed the same for ever.
+
+mod api;
+mod model;
+mod pdf;
+mod rules;
+mod store;
+
+pub use api::{Pdf, ReceiptsApi, paper};
+pub use model::{Fact, Line, Printed, initials};
+pub use pdf::Paper;
+pub use rules::{get, issue, verify};
