@@ -47,9 +47,10 @@ export async function open(browser, { width, theme, state }) {
   return { context, page, complaints };
 }
 
-/** axe over the whole page, in words that say where. */
-export async function findings(page) {
-  const { violations } = await new AxeBuilder({ page }).withTags(STANDARDS).analyze();
+/** axe over the whole page, in words that say where. Between the themes nothing differs but colours: in the dark one, those are looked at. */
+export async function findings(page, theme = "light") {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (theme === "dark" ? axe.withRules(["color-contrast"]) : axe.withTags(STANDARDS)).analyze();
   return violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(" | ")}`);
 }
 
@@ -75,6 +76,77 @@ export async function signUp(page, server, company, slug) {
   if (await onward.isVisible().catch(() => false)) await onward.click().catch(() => {});
   await page.getByRole("heading", { name: /^Good / }).waitFor();
   assert.equal(new URL(page.url()).pathname, "/");
+}
+
+/** Builds a small plant by the pages' own forms, with places on the map; answers the paths of one node of each kind. */
+export async function buildPlant(page, base) {
+  const add = async (path, fields, submit) => {
+    await page.goto(`${base}${path}`);
+    for (const [name, value] of Object.entries(fields)) {
+      const field = page.locator(`form[data-guard] [name="${name}"]`);
+      if ((await field.evaluate((element) => element.tagName)) === "SELECT") await field.selectOption(value);
+      else await field.fill(value);
+    }
+    await page.getByRole("button", { name: submit }).click();
+    await page.waitForURL(/\/plant\/[a-z]+\/[0-9a-f-]{36}$/);
+    return new URL(page.url()).pathname;
+  };
+  const idOf = (path) => path.split("/").pop();
+  const place = (latitude, longitude) => ({ latitude: String(latitude), longitude: String(longitude) });
+  const lcp = await add("/plant/lcps/new", { code: "LCP-001", name: "Carmen market", fibre_m: "3200", ...place(8.48, 124.64) }, "Add LCP");
+  const splitter = await add(`/plant/splitters/new?lcp=${idOf(lcp)}`, { code: "SP-1", type: "1:4", ...place(8.481, 124.641) }, "Add splitter");
+  const cascaded = await add(`/plant/splitters/new?splitter=${idOf(splitter)}&output=1`, { code: "SP-1-1", fibre_m: "400", ...place(8.482, 124.643) }, "Add splitter");
+  let nap;
+  for (const n of [1, 2, 3])
+    nap = await add(`/plant/naps/new?splitter=${idOf(cascaded)}&output=${n}`, { code: `NAP-00${n}`, name: `Corner ${n}`, fibre_m: "250", ...place(8.482 + n / 1500, 124.644 + n / 2000) }, "Add NAP");
+  await page.goto(`${base}${nap}?port=2`);
+  await page.getByRole("button", { name: "Reserve" }).click();
+  await page.goto(`${base}${nap}?port=3`);
+  await page.getByRole("button", { name: "Mark faulty" }).click();
+  await page.waitForURL("**/plant/naps/*");
+  return { lcp, splitter: cascaded, nap };
+}
+
+/** A router, an installation of a customer on the NAP with that router, and a visit: where each is shown. */
+export async function buildField(page, base, customer, nap) {
+  const shown = async (pattern) => {
+    await page.waitForURL(pattern);
+    return new URL(page.url()).pathname;
+  };
+  await page.goto(`${base}/routers/new`);
+  await page.locator("#brand").fill("MikroTik");
+  await page.locator("#serial_number").fill("HF409ABCDEF");
+  await page.locator("#mac_address").fill("48-a9-8a-01-02-03");
+  await page.getByRole("button", { name: "Add router" }).click();
+  const router = await shown(/\/routers\/[0-9a-f-]{36}$/);
+  await page.goto(`${base}/installations/new?customer=${customer}&nap=${nap}`);
+  await page.locator(".pick", { hasText: "P1" }).first().click();
+  await page.locator("#router").fill("HF409ABCDEF");
+  await page.locator("#installed_on").fill("2026-01-05");
+  await page.getByRole("button", { name: "Add installation" }).click();
+  const installation = await shown(/\/installations\/[0-9a-f-]{36}$/);
+  await page.goto(`${base}/visits/new?customer=${customer}&installation=${installation.split("/").pop()}`);
+  await page.getByRole("button", { name: "Plan the visit" }).click();
+  const visit = await shown(/\/visits\/[0-9a-f-]{36}$/);
+  return { router, installation, visit };
+}
+
+/** Invites a customer to the subscriber portal, signs them in there in the same browser, and asks for help: where the ticket is. */
+export async function joinPortal(page, base, customer) {
+  await page.goto(`${base}/customers/${customer}/portal`);
+  await page.getByRole("button", { name: "Invite to the portal" }).click();
+  const link = await page.locator("[data-copy]").textContent();
+  await page.goto(link.trim());
+  await page.locator("#password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Open the account" }).click();
+  await page.waitForURL("**/my");
+  await page.goto(`${base}/my/tickets/new`);
+  await page.locator("#category").selectOption("slow_connection");
+  await page.locator("#title").fill("Slow every evening");
+  await page.locator("#description").fill("Since Monday, from about seven to ten.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.waitForURL(/\/my\/tickets\/[0-9a-f-]{36}$/);
+  return new URL(page.url()).pathname;
 }
 
 /** A file of so many customers, as an internet provider's spreadsheet would have them. */

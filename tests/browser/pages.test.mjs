@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { THEMES, WIDTHS, customersCsv, findings, launch, open, overflows, signUp } from "./browser.mjs";
+import { THEMES, WIDTHS, buildField, buildPlant, customersCsv, findings, joinPortal, launch, open, overflows, signUp } from "./browser.mjs";
+import { keepBooks } from "./books.mjs";
 import { start } from "./server.mjs";
 
 const SLUG = "every-page";
@@ -11,11 +12,11 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /template/, /\/data$/, /\/status$/, /counts$/, /^\/signup\/slug$/, /^\/find$/,
+  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /template/, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
-const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410 };
+const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410 };
 
 let server;
 let browser;
@@ -39,6 +40,17 @@ before(async () => {
   ids["/areas"] = await idOf(page, "/areas", /\/areas\/([0-9a-f-]{36})/);
   ids["/roles"] = await idOf(page, "/roles", /\/roles\/([0-9a-f-]{36})/);
   ids["/staff"] = await idOf(page, "/staff", /\/staff\/([0-9a-f-]{36})/);
+  const plant = await buildPlant(page, server.at(SLUG));
+  ids["/plant/lcps"] = plant.lcp.split("/").pop();
+  ids["/plant/splitters"] = plant.splitter.split("/").pop();
+  ids["/plant/naps"] = plant.nap.split("/").pop();
+  const field = await buildField(page, server.at(SLUG), ids["/customers"], ids["/plant/naps"]);
+  ids["/routers"] = field.router.split("/").pop();
+  ids["/installations"] = field.installation.split("/").pop();
+  ids["/visits"] = field.visit.split("/").pop();
+  const books = await keepBooks(server, SLUG, { customer: ids["/customers"], installation: ids["/installations"], nap: ids["/plant/naps"] });
+  for (const [stem, id] of Object.entries(books)) ids[stem] = id;
+  ids["/my/tickets"] = (await joinPortal(page, server.at(SLUG), ids["/customers"])).split("/").pop();
   state = await context.storageState();
   await context.close();
 });
@@ -81,7 +93,7 @@ test("every page, both themes, both widths", async (t) => {
           const answer = await page.goto(`${host}${path}`, { waitUntil: "load" });
           const status = answer.status();
           assert.ok(status < 400 || status === WITHOUT_A_CODE[route.path], `${path} answered ${status}`);
-          assert.deepEqual(await findings(page), []);
+          assert.deepEqual(await findings(page, theme), []);
           assert.ok((await overflows(page)) <= 0, "the page scrolls sideways");
           assert.deepEqual(complaints, []);
         });

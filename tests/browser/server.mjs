@@ -63,6 +63,7 @@ export async function start() {
     execFileSync(program, ["postgres", "--dir", postgres, "--stop"], { stdio: "ignore" });
     rmSync(folder, { recursive: true, force: true });
   };
-  const routes = JSON.parse(execFileSync(program, ["routes"], { env: environment, cwd: folder, encoding: "utf8" }));
-  return { port, base: `http://localhost:${port}`, at: (slug) => `http://${slug}.localhost:${port}`, routes, log, stop };
+  const run = (...args) => execFileSync(program, args, { env: environment, cwd: folder, encoding: "utf8" });
+  const routes = JSON.parse(run("routes"));
+  return { port, base: `http://localhost:${port}`, at: (slug) => `http://${slug}.localhost:${port}`, routes, log, run, stop };
 }
