@@ -49,7 +49,8 @@ export async function open(browser, { width, theme, state }) {
 
 /** axe over the whole page, in words that say where. Between the themes nothing differs but colours: in the dark one, those are looked at. */
 export async function findings(page, theme = "light") {
-  const axe = new AxeBuilder({ page });
+  // What is well is not told: of the long pages that would be more than there is room for.
+  const axe = new AxeBuilder({ page }).options({ resultTypes: ["violations"] });
   const { violations } = await (theme === "dark" ? axe.withRules(["color-contrast"]) : axe.withTags(STANDARDS)).analyze();
   return violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join(" | ")}`);
 }
