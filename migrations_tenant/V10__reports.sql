@@ -44,5 +44,5 @@ CREATE TABLE report_file (
 CREATE UNIQUE INDEX report_file_occurrence_key ON report_file (schedule_id, due_on);
 CREATE INDEX report_file_made_idx ON report_file (made_at DESC, id DESC);
 
--- Reports ask of each customer which paid period was the first one.
+-- Of each customer, which paid period was the first one.
 CREATE INDEX subscription_first_paid_idx ON subscription (customer_id, starts_at, id) WHERE paid_amount > 0;

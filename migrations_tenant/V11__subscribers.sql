@@ -45,3 +45,11 @@ CREATE INDEX subscriber_link_customer_idx ON subscriber_link (customer_id, creat
 ALTER TABLE audit_event DROP CONSTRAINT audit_event_actor_kind_check;
 ALTER TABLE audit_event ADD CONSTRAINT audit_event_actor_kind_check
     CHECK (actor_kind IN ('staff', 'api_key', 'system', 'platform', 'anonymous', 'subscriber'));
+
+-- The trail is searched by a part of a name or an address, and by a whole id.
+CREATE INDEX audit_event_search_idx ON audit_event
+    USING gin ((object_label || E'\n' || actor_label || E'\n' || coalesce(address, '')) ext.gin_trgm_ops);
+CREATE INDEX audit_event_object_id_idx ON audit_event (object_id, id DESC) WHERE object_id IS NOT NULL;
+CREATE INDEX audit_event_request_idx ON audit_event (request_id) WHERE request_id IS NOT NULL;
+-- By what was done: `deleted` of anything, or `customer.deleted`.
+CREATE INDEX audit_event_verb_idx ON audit_event (split_part(action, '.', 2), action, id DESC);

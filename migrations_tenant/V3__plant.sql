@@ -148,4 +148,6 @@ CREATE TABLE nap_port (
     CHECK (reserved_until IS NOT NULL OR reserved_for IS NULL),
     FOREIGN KEY (nap_id, capacity) REFERENCES nap (id, port_capacity) ON DELETE CASCADE ON UPDATE CASCADE
 );
+-- The few that are not simply free or held.
+CREATE INDEX nap_port_odd_idx ON nap_port (nap_id) WHERE is_faulty OR reserved_until IS NOT NULL;
 CREATE INDEX nap_port_reserved_for_idx ON nap_port (reserved_for) WHERE reserved_for IS NOT NULL;

@@ -103,13 +103,13 @@ CREATE TABLE subscription (
     CHECK ((status = 'cancelled') = (cancelled_at IS NOT NULL))
 );
 CREATE INDEX subscription_created_idx ON subscription (created_at DESC, id DESC);
-CREATE INDEX subscription_installation_idx ON subscription (installation_id, ends_at DESC);
+CREATE INDEX subscription_installation_idx ON subscription (installation_id, ends_at DESC) INCLUDE (starts_at, status);
 CREATE INDEX subscription_customer_idx ON subscription (customer_id, created_at DESC, id DESC);
 CREATE INDEX subscription_status_idx ON subscription (status, created_at DESC, id DESC);
 CREATE INDEX subscription_plan_idx ON subscription (plan_id, created_at DESC);
 -- What the clock looks through: running periods by their end.
 CREATE INDEX subscription_ends_idx ON subscription (ends_at, id) WHERE status = 'active';
-CREATE INDEX subscription_expired_idx ON subscription (ends_at, id) WHERE status = 'expired';
+CREATE INDEX subscription_ended_idx ON subscription (ends_at, id);
 CREATE INDEX subscription_due_idx ON subscription (customer_id, starts_at) WHERE paid_amount < amount - credited_amount;
 -- Installations whose grace may have run out.
 CREATE INDEX installation_lapse_idx ON installation (paid_until, id) WHERE status = 'active';

@@ -46,6 +46,7 @@ CREATE INDEX payment_received_idx ON payment (received_at DESC, id DESC);
 CREATE INDEX payment_customer_idx ON payment (customer_id, received_at DESC, id DESC);
 CREATE INDEX payment_method_idx ON payment (method, received_at DESC, id DESC);
 CREATE INDEX payment_received_by_idx ON payment (received_by, received_at DESC, id DESC);
+CREATE INDEX payment_void_idx ON payment (received_at DESC, id DESC) WHERE status = 'void';
 CREATE INDEX payment_shift_idx ON payment (shift_id) WHERE shift_id IS NOT NULL;
 CREATE INDEX payment_credit_idx ON payment (customer_id, received_at) WHERE status = 'valid' AND allocated_amount + refunded_amount < amount;
 
@@ -57,7 +58,8 @@ CREATE TABLE payment_allocation (
     amount numeric(12, 2) NOT NULL CHECK (amount <> 0),
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX payment_allocation_payment_idx ON payment_allocation (payment_id);
+-- Whole, so that reports over many payments need not look into the table.
+CREATE INDEX payment_allocation_payment_idx ON payment_allocation (payment_id) INCLUDE (subscription_id, amount);
 CREATE INDEX payment_allocation_subscription_idx ON payment_allocation (subscription_id);
 
 CREATE TABLE refund (
@@ -82,7 +84,9 @@ CREATE TABLE customer_account (
     customer_id uuid PRIMARY KEY REFERENCES customer (id),
     -- What the customer owes; negative is credit.
     balance numeric(14, 2) NOT NULL DEFAULT 0,
-    entries bigint NOT NULL DEFAULT 0
+    entries bigint NOT NULL DEFAULT 0,
+    -- The earliest period, by its start, that anything was paid for: what tells new customers' money from renewals.
+    first_paid_id uuid REFERENCES subscription (id)
 );
 CREATE INDEX customer_account_owing_idx ON customer_account (balance DESC, customer_id) WHERE balance > 0;
 

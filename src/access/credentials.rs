@@ -20,6 +20,7 @@ use super::{
     gate::{Access, PageCaller},
     keys_store,
     right::Catalogue,
+    shell::Frame,
     store,
 };
 use crate::{
@@ -80,6 +81,7 @@ struct Browser {
     name: String,
     email: String,
     role: String,
+    frame: Frame,
     seen_at: AtomicI64,
 }
 
@@ -160,6 +162,7 @@ impl Access {
             name: browser.name.clone(),
             email: browser.email.clone(),
             role: browser.role.clone(),
+            frame: browser.frame.clone(),
             cookie: SecretString::from(cookie),
         }))
     }
@@ -204,6 +207,7 @@ impl Access {
             name: person.name.clone(),
             email: row.get("email"),
             role: person.roles.join(", "),
+            frame: Frame::of(&self.0.catalogue, &self.0.nav, &person.rights),
             seen_at: AtomicI64::new(seen_at.timestamp()),
         };
         let expires_at = seconds(row.get("expires_at"));

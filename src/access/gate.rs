@@ -9,7 +9,7 @@ use super::{
     company::Company,
     credentials::{CacheKey, Verified},
     right::Catalogue,
-    shell::NavItem,
+    shell::{Frame, NavItem},
     signing::SigningKeys,
 };
 use crate::{
@@ -35,6 +35,7 @@ pub struct PageCaller {
     pub email: String,
     /// The names of the person's roles, joined.
     pub role: String,
+    pub frame: Frame,
     /// The cookie's own value, for the form token that is bound to it.
     pub cookie: SecretString,
 }

@@ -21,7 +21,7 @@ use super::{
     by::By,
     gate::{Access, PageCaller},
     right::Right,
-    shell::{self, Brand, Person, Shell},
+    shell::{self, Brand, NavItem, Person, Shell},
 };
 use crate::{
     error::{Error, Result},
@@ -377,7 +377,7 @@ pub struct PageUser {
     pub access: Access,
     pub session: crate::types::SessionId,
     pub staff: crate::types::StaffId,
-    pub shell: Shell,
+    pub shell: Arc<Shell>,
     request_id: String,
     flash: Vec<Flash>,
 }
@@ -399,8 +399,9 @@ impl PageUser {
             csrf: access.form_token(caller.cookie.expose_secret()),
             environment: parts.settings.environment.clone(),
             base_domain: parts.settings.base_domain.clone(),
-            nav: shell::navigation(&parts.nav, &caller.by, path, &brand.area_word),
-            can: shell::abilities(&parts.catalogue, &caller.by),
+            areas_word: shell::plural(&brand.area_word),
+            active: shell::active(&parts.nav, path),
+            frame: caller.frame,
             user: Person {
                 initials: shell::initials(&caller.name),
                 name: caller.name,
@@ -417,10 +418,15 @@ impl PageUser {
             session: caller.session,
             staff: caller.staff,
             access,
-            shell,
+            shell: Arc::new(shell),
             request_id,
             flash,
         })
+    }
+
+    /// The entries of the navigation that this person sees, with the tenant's own word for areas.
+    pub fn places(&self) -> impl Iterator<Item = (&NavItem, &str)> {
+        shell::visible(&self.access.0.nav, &self.by.rights).map(|item| (item, self.shell.label_of(item)))
     }
 
     pub fn tenant(&self) -> &Tenant {

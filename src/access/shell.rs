@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{by::By, right::Catalogue};
+use super::{by::Rights, right::Catalogue};
+use crate::web::Shared;
 
 /// One entry of the navigation. Features declare theirs; those without the permission do not see it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NavItem {
     /// The heading that it stands under; empty for none.
+    #[serde(skip)]
     pub group: &'static str,
     pub label: &'static str,
     pub href: &'static str,
     pub icon: &'static str,
     /// A permission's code; None for everybody.
+    #[serde(skip)]
     pub permission: Option<&'static str>,
 }
 
@@ -42,8 +45,39 @@ pub struct Shell {
     pub base_domain: String,
     pub brand: Brand,
     pub user: Person,
-    pub nav: Vec<NavGroup>,
-    pub can: BTreeMap<&'static str, bool>,
+    /// What the tenant calls its areas: `Barangays`.
+    pub areas_word: String,
+    /// The entry of the navigation that this page belongs to.
+    pub active: &'static str,
+    #[serde(flatten)]
+    pub frame: Frame,
+}
+
+impl Shell {
+    /// What an entry is called here.
+    pub fn label_of<'a>(&'a self, item: &'a NavItem) -> &'a str {
+        if item.href == "/areas" { &self.areas_word } else { item.label }
+    }
+}
+
+/// What of the frame follows from a person's rights alone: made once for each stay.
+#[derive(Debug, Clone, Serialize)]
+pub struct Frame {
+    /// [`NavGroup`]s.
+    nav: Shared,
+    /// Every permission's code, and whether the person holds it.
+    can: Shared,
+}
+
+impl Frame {
+    pub(super) fn of(catalogue: &Catalogue, items: &[NavItem], rights: &Rights) -> Self {
+        let can: BTreeMap<&str, bool> = catalogue
+            .all()
+            .iter()
+            .map(|permission| (permission.code, rights.holds(permission.code)))
+            .collect();
+        Self { nav: Shared::of(&navigation(items, rights)), can: Shared::of(&can) }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -55,18 +89,10 @@ pub struct Person {
     pub role: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub struct NavGroup {
-    pub label: &'static str,
-    pub items: Vec<NavLink>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct NavLink {
-    pub label: String,
-    pub href: &'static str,
-    pub icon: &'static str,
-    pub active: bool,
+#[derive(Serialize)]
+struct NavGroup<'a> {
+    label: &'static str,
+    items: Vec<&'a NavItem>,
 }
 
 /// The first letters of the first two words.
@@ -78,25 +104,33 @@ pub fn initials(name: &str) -> String {
         .collect()
 }
 
-/// The navigation that this caller sees, with the entry of `path` marked.
-pub fn navigation(items: &[NavItem], by: &By, path: &str, area_word: &str) -> Vec<NavGroup> {
-    let active = items
-        .iter()
-        .filter(|item| {
-            path == item.href || (item.href != "/" && path.starts_with(&format!("{}/", item.href)))
-        })
-        .max_by_key(|item| item.href.len())
-        .map(|item| item.href);
-    let mut groups: Vec<NavGroup> = Vec::new();
-    for item in items.iter().filter(|item| item.permission.is_none_or(|code| by.rights.holds(code))) {
-        let label = if item.href == "/areas" { plural(area_word) } else { item.label.to_owned() };
-        let link = NavLink { label, href: item.href, icon: item.icon, active: active == Some(item.href) };
+/// The entries that a caller sees, in their order.
+pub fn visible<'a>(items: &'a [NavItem], rights: &Rights) -> impl Iterator<Item = &'a NavItem> {
+    items.iter().filter(|item| item.permission.is_none_or(|code| rights.holds(code)))
+}
+
+fn navigation<'a>(items: &'a [NavItem], rights: &Rights) -> Vec<NavGroup<'a>> {
+    let mut groups: Vec<NavGroup<'a>> = Vec::new();
+    for item in visible(items, rights) {
         match groups.iter_mut().find(|group| group.label == item.group) {
-            Some(group) => group.items.push(link),
-            None => groups.push(NavGroup { label: item.group, items: vec![link] }),
+            Some(group) => group.items.push(item),
+            None => groups.push(NavGroup { label: item.group, items: vec![item] }),
         }
     }
     groups
+}
+
+/// The entry that a path belongs to: the longest that it begins with.
+pub fn active(items: &[NavItem], path: &str) -> &'static str {
+    let belongs = |href: &str| {
+        path == href || (href != "/" && path.strip_prefix(href).is_some_and(|rest| rest.starts_with('/')))
+    };
+    items
+        .iter()
+        .map(|item| item.href)
+        .filter(|href| belongs(href))
+        .max_by_key(|href| href.len())
+        .unwrap_or_default()
 }
 
 /// "Barangay" becomes "Barangays", "City" becomes "Cities".
@@ -105,9 +139,4 @@ pub fn plural(word: &str) -> String {
         Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
         _ => format!("{word}s"),
     }
-}
-
-/// Every permission and whether this caller holds it, for templates that show or hide.
-pub fn abilities(catalogue: &Catalogue, by: &By) -> BTreeMap<&'static str, bool> {
-    catalogue.all().iter().map(|permission| (permission.code, by.may(permission))).collect()
 }

@@ -207,7 +207,8 @@ pub(super) async fn erase_payloads(tx: &ControlTx, tenant: TenantId, events: &[U
     Ok(row.get("erased"))
 }
 
-/// Everyone with an id who ever did something, by the newest name. One look into the index per actor, however long the trail.
+/// Everyone with an id who ever did something, by the newest name. One look into the index per actor, however long the trail;
+/// ordered as that index is, so that no other serves.
 pub async fn known_actors(tx: &TenantTx) -> Result<Vec<(Uuid, String)>> {
     let rows = tx
         .query(
@@ -218,8 +219,9 @@ pub async fn known_actors(tx: &TenantTx) -> Result<Vec<(Uuid, String)>> {
                  FROM actor WHERE actor.id IS NOT NULL AND n < $1
              )
              SELECT actor.id, newest.actor_label FROM actor
-             JOIN LATERAL (SELECT e.actor_label FROM audit_event e WHERE e.actor_id = actor.id ORDER BY e.id DESC LIMIT 1) newest
-                 ON true
+             JOIN LATERAL (SELECT e.actor_label FROM audit_event e WHERE e.actor_id BETWEEN actor.id AND actor.id
+                 ORDER BY e.actor_id, e.id DESC LIMIT 1) newest ON true
+             WHERE actor.id IS NOT NULL
              ORDER BY lower(newest.actor_label)",
             &[&i32::try_from(NAMES_MAX).unwrap_or_default()],
         )

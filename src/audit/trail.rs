@@ -60,7 +60,7 @@ pub struct Filter {
     pub from: Option<NaiveDate>,
     /// To the end of this day.
     pub to: Option<NaiveDate>,
-    /// A part of a name, or a whole id of a request or an object.
+    /// A part of a name or an address, or a whole id of an event, a request or an object.
     pub text: Option<String>,
 }
 
@@ -115,9 +115,13 @@ impl Filter {
         let from = self.from.map(|day| start_of(day, zone));
         let to = self.to.and_then(|day| day.succ_opt()).map(|day| start_of(day, zone));
         let (action, verb) = match &self.action {
-            Some(action) if action.contains('.') => (Some(action.clone()), None),
+            // The verb too, since the index begins with it.
+            Some(action) if action.contains('.') => {
+                (Some(action.clone()), action.split('.').nth(1).map(str::to_owned))
+            }
             verb => (None, verb.clone()),
         };
+        let text_id = self.text.as_deref().and_then(|text| text.trim().parse().ok());
         Bounds {
             actor_id: self.who.as_ref().and_then(|who| if let Who::Id(id) = who { Some(*id) } else { None }),
             actor_kind: self.who.as_ref().and_then(|who| match who {
@@ -132,8 +136,9 @@ impl Filter {
             last_id: to.map(|at| first_id_at(at + slack)),
             from,
             to,
-            pattern: self.text.as_deref().map(pattern_of),
-            text_id: self.text.as_deref().and_then(|text| text.trim().parse().ok()),
+            // Looked for as the one or the other, since each has its index.
+            pattern: self.text.as_deref().filter(|_| text_id.is_none()).map(pattern_of),
+            text_id,
         }
     }
 }
@@ -155,8 +160,8 @@ macro_rules! where_bounds {
              AND ($5::text IS NULL OR e.object_type = $5) AND ($6::uuid IS NULL OR e.object_id = $6)
              AND ($7::timestamptz IS NULL OR e.occurred_at >= $7) AND ($8::timestamptz IS NULL OR e.occurred_at < $8)
              AND ($9::uuid IS NULL OR e.id >= $9) AND ($10::uuid IS NULL OR e.id <= $10)
-             AND ($11::text IS NULL OR e.object_label ILIKE $11 OR e.actor_label ILIKE $11 OR e.address = $13
-                 OR e.object_id = $12 OR e.request_id = $12 OR e.id = $12) "
+             AND ($11::text IS NULL OR (e.object_label || E'\\n' || e.actor_label || E'\\n' || coalesce(e.address, '')) ILIKE $11)
+             AND ($12::uuid IS NULL OR e.object_id = $12 OR e.request_id = $12 OR e.id = $12) "
     };
 }
 
@@ -196,7 +201,7 @@ pub async fn list(
                 "SELECT ",
                 entry_columns!(),
                 where_bounds!(),
-                "AND ($14::uuid IS NULL OR e.id < $14) ORDER BY e.id DESC LIMIT $15"
+                "AND ($13::uuid IS NULL OR e.id < $13) ORDER BY e.id DESC LIMIT $14"
             ),
             &[
                 &b.actor_id,
@@ -211,7 +216,6 @@ pub async fn list(
                 &b.last_id,
                 &b.pattern,
                 &b.text_id,
-                &filter.text,
                 &after,
                 &limit.and_one(),
             ],
@@ -239,7 +243,6 @@ pub async fn count(tx: &TenantTx, filter: &Filter, zone: Tz) -> Result<i64> {
                 &b.last_id,
                 &b.pattern,
                 &b.text_id,
-                &filter.text,
             ],
         )
         .await?;

@@ -7,6 +7,7 @@ pub mod embedded;
 mod errors;
 mod plans;
 mod pool;
+mod recent;
 mod server;
 mod unit;
 

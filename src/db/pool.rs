@@ -11,7 +11,7 @@ use deadpool_postgres::{ClientWrapper, ManagerConfig, RecyclingMethod};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Client;
 
-use super::{Driver, Server, plans::Plans};
+use super::{Driver, Server, plans::Plans, recent::Recent};
 use crate::{
     error::{Error, Result},
     types::{SchemaName, TenantId},
@@ -130,12 +130,18 @@ struct Inner {
     roles: LoginRoles,
     settings: PoolSettings,
     pools: Mutex<BTreeMap<String, Pool>>,
+    recent: Arc<Recent>,
 }
 
 impl Db {
     /// The user and password of the server's URL are not used.
     pub fn new(server: Server, roles: LoginRoles, settings: PoolSettings) -> Self {
-        Self { inner: Arc::new(Inner { server, roles, settings, pools: Mutex::new(BTreeMap::new()) }) }
+        let (pools, recent) = (Mutex::default(), Arc::new(Recent::new()));
+        Self { inner: Arc::new(Inner { server, roles, settings, pools, recent }) }
+    }
+
+    pub(super) fn recent(&self) -> &Arc<Recent> {
+        &self.inner.recent
     }
 
     pub fn roles(&self) -> &LoginRoles {

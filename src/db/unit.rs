@@ -21,6 +21,7 @@ use super::{
     errors::{from_driver, is_worth_another_run},
     plans::Plan,
     pool::{Connection, Pooled, Room},
+    recent::{Question, Recent},
 };
 use crate::{
     error::{Error, Result},
@@ -156,6 +157,12 @@ impl Tx {
         self.answer(self.client()?.execute(&statement, params)).await
     }
 
+    /// From here on statements of this unit of work are planned for what they are asked, each time. PostgreSQL would settle on one plan
+    /// for all ranges of time or place, and takes all of them to be small. For units that read much.
+    pub async fn plan_for_each(&self) -> Result<()> {
+        self.query_one("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)", &[]).await.map(drop)
+    }
+
     /// Simple-protocol text. Only `tenancy/` has texts that are not constants, and only schema and role names stand in them.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let done = self.client()?.batch_execute(sql).await;
@@ -199,9 +206,30 @@ impl Tx {
 pub struct TenantTx {
     tx: Tx,
     room: Room,
+    /// Of a reading unit.
+    recent: Option<Arc<Recent>>,
 }
 
 impl TenantTx {
+    /// What `read` finds, or what it found in the last three seconds with the same `which`, if this process has written nothing
+    /// for the tenant since. `what` names the question in the whole program. A unit that writes always reads.
+    pub async fn recently<T: Clone + Send + Sync + 'static>(
+        &self,
+        what: &'static str,
+        which: String,
+        read: impl AsyncFnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let Some(recent) = &self.recent else { return Box::pin(read()).await };
+        let question = Question { tenant: self.room.tenant(), what, which };
+        let asked = recent.ask(question.tenant);
+        if let Some(found) = recent.find(&question, asked) {
+            return Ok(found);
+        }
+        let found = Box::pin(read()).await?;
+        recent.keep(question, asked, &found);
+        Ok(found)
+    }
+
     pub fn room(&self) -> &Room {
         &self.room
     }
@@ -218,7 +246,8 @@ impl TenantTx {
     /// neither side another turn. What a unit asks afterwards is refused. A unit that writes ends as always.
     pub fn last(&self) -> Self {
         let is_last = self.tx.inner.ending == Ending::Unawaited;
-        Self { tx: Tx { inner: self.tx.inner.clone(), is_last }, room: self.room.clone() }
+        let tx = Tx { inner: self.tx.inner.clone(), is_last };
+        Self { tx, room: self.room.clone(), recent: self.recent.clone() }
     }
 }
 
@@ -256,7 +285,7 @@ impl OwnerTx {
     /// Works inside one tenant's schema with the owner's rights, in the same transaction.
     pub async fn inside<T>(&self, room: &Room, f: impl AsyncFnOnce(&TenantTx) -> Result<T>) -> Result<T> {
         self.batch(&format!("SET LOCAL search_path = {}, ext, pg_temp", room.schema())).await?;
-        let inside = TenantTx { tx: self.tx.clone(), room: room.clone() };
+        let inside = TenantTx { tx: self.tx.clone(), room: room.clone(), recent: None };
         let done = f(&inside).await?;
         drop(inside);
         self.batch("SET LOCAL search_path = pg_catalog, pg_temp").await?;
@@ -313,6 +342,18 @@ impl Failure {
     }
 }
 
+/// A unit that may have written for a tenant: whatever was found before is not believed after it.
+struct Wrote<'a> {
+    db: &'a Db,
+    tenant: TenantId,
+}
+
+impl Drop for Wrote<'_> {
+    fn drop(&mut self) {
+        self.db.recent().wrote(self.tenant);
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Ending {
     /// A write: the COMMIT is awaited.
@@ -360,11 +401,14 @@ impl Db {
     where
         F: AsyncFnOnce(&TenantTx) -> Result<T> + Clone,
     {
+        // Told in the end however it ends, also when nobody waits for it any more.
+        let _told = (ending == Ending::Awaited).then(|| Wrote { db: self, tenant: room.tenant() });
         let again = f.clone();
         let open = |mut pooled: Pooled| {
             pooled.saw(room.tenant());
-            let tenant = Some(room.tenant());
-            TenantTx { tx: Tx::open(pooled, tenant, ending), room: room.clone() }
+            let tx = Tx::open(pooled, Some(room.tenant()), ending);
+            let recent = (ending == Ending::Unawaited).then(|| self.recent().clone());
+            TenantTx { tx, room: room.clone(), recent }
         };
         let first = open(self.shard(room.shard()).await?);
         match unit(first, entry, f).await {

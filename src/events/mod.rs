@@ -89,6 +89,20 @@ pub async fn tell_subscriber(tx: &TenantTx, customer: CustomerId, text: &str, hr
     sweep(tx).await
 }
 
+/// Tells each of many subscribers something of their own, with one statement. `href` is a path of the subscriber portal.
+pub async fn tell_each(tx: &TenantTx, news: &[(CustomerId, String)], href: &str) -> Result<()> {
+    let ids: Vec<NoticeId> = news.iter().map(|_| NoticeId::new()).collect();
+    let (customers, texts): (Vec<CustomerId>, Vec<&str>) =
+        news.iter().map(|(customer, text)| (*customer, text.as_str())).unzip();
+    tx.execute(
+        "INSERT INTO notice (id, customer_id, text, href) SELECT u.id, u.customer_id, left(u.text, 500), $4 \
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (id, customer_id, text)",
+        &[&ids, &customers, &texts, &href],
+    )
+    .await?;
+    sweep(tx).await
+}
+
 /// Tells many subscribers the same, with one statement.
 pub async fn tell_subscribers(tx: &TenantTx, customers: &[CustomerId], text: &str, href: &str) -> Result<()> {
     let ids: Vec<NoticeId> = customers.iter().map(|_| NoticeId::new()).collect();

@@ -49,6 +49,13 @@ impl Words {
         let found = Self { phone: phone(&text), patterns };
         (found.patterns.first().is_some_and(Option::is_some)).then_some(found)
     }
+
+    /// The patterns in lower case when no index of trigrams serves any of them: each is of one or two characters.
+    pub fn all_short(&self) -> Option<Vec<String>> {
+        let patterns: Vec<String> = self.patterns.iter().flatten().map(|word| word.to_lowercase()).collect();
+        let short = |pattern: &String| pattern.chars().filter(|c| c.is_alphanumeric()).count() < 3;
+        (self.phone.is_none() && patterns.iter().all(short)).then_some(patterns)
+    }
 }
 
 fn phone(text: &str) -> Option<String> {
@@ -78,6 +85,15 @@ mod tests {
         assert_eq!(Words::parse("0917 123 4567").unwrap().phone.as_deref(), Some("%9171234567%"));
         assert_eq!(Words::parse("0917").unwrap().phone, None);
         assert_eq!(Words::parse("ACC-20240012").unwrap().phone, None);
+    }
+
+    #[test]
+    fn short_words_are_told_apart() {
+        let short = |text: &str| Words::parse(text).unwrap().all_short();
+        assert_eq!(short("A cd"), Some(vec!["%a%".to_owned(), "%cd%".to_owned()]));
+        assert_eq!(short("a cruz"), None);
+        // What may be a telephone number has digits enough.
+        assert_eq!(short("0 9 1 7 1"), None);
     }
 
     #[test]

@@ -115,16 +115,13 @@ fn actions(user: &PageUser, q: &str) -> Vec<Item> {
 }
 
 fn places(user: &PageUser, q: &str) -> Vec<Item> {
-    user.shell
-        .nav
-        .iter()
-        .flat_map(|group| &group.items)
-        .filter(|link| matches(&link.label, q))
-        .map(|link| Item {
-            label: link.label.clone(),
+    user.places()
+        .filter(|(_, label)| matches(label, q))
+        .map(|(item, label)| Item {
+            label: label.to_owned(),
             hint: String::new(),
-            icon: link.icon,
-            href: link.href.to_owned(),
+            icon: item.icon,
+            href: item.href.to_owned(),
         })
         .collect()
 }

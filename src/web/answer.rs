@@ -1,8 +1,10 @@
 //! Answers of the API, and the few that pages share.
 
 use poem::{
-    IntoResponse, Response,
+    Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Response,
     http::{StatusCode, header},
+    middleware::Compression,
+    web::{CompressionAlgo, CompressionLevel},
 };
 use poem_openapi::{
     ApiResponse,
@@ -32,6 +34,13 @@ pub struct Download {
     pub media_type: &'static str,
     pub file_name: String,
     pub content: Vec<u8>,
+}
+
+/// The same endpoint, whose answers are gzipped for callers who take that. Only for answers that are long and hold no secret: how
+/// well one packs tells what it holds.
+pub fn compressed(endpoint: impl IntoEndpoint<Endpoint: 'static>) -> impl Endpoint<Output = Response> {
+    let gzip = Compression::new().algorithms([CompressionAlgo::GZIP]).with_quality(CompressionLevel::Fastest);
+    endpoint.into_endpoint().with(gzip)
 }
 
 fn json_bytes(status: StatusCode, body: &impl Serialize) -> Response {

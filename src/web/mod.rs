@@ -14,7 +14,7 @@ mod rate;
 mod routes;
 mod schema;
 
-pub use answer::{Created, Download, Json, NoContent, redirect, see_other};
+pub use answer::{Created, Download, Json, NoContent, compressed, redirect, see_other};
 pub use assets::Assets;
 pub use body::Body;
 pub use form::{Form, FormView};
@@ -22,7 +22,7 @@ pub use host::Host;
 pub use moment::Moment;
 pub use openapi::{Authority, document, operations_of};
 pub use origin::{Origin, TrustedProxies};
-pub use pages::{Flash, PageMeta, Pages};
+pub use pages::{Flash, PageMeta, Pages, Shared};
 pub use problem::{failure_headers, from_poem, problem};
 pub use rate::{RateLimits, StandingNote};
 pub use routes::{RouteNote, RouteTable, Routed, Surface, allowed_methods};

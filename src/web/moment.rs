@@ -1,8 +1,23 @@
 //! Instants as people read them: short beside other things, whole on hover, in the tenant's own zone.
 
-use chrono::{DateTime, Datelike, Days, Utc};
+use chrono::{DateTime, Datelike, Days, Offset, SecondsFormat, Timelike, Utc, Weekday};
 use chrono_tz::{OffsetName, Tz};
 use serde::Serialize;
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 
 /// An instant on a page: `{text, iso, full}` for the component `ui.time`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,31 +48,51 @@ impl Moment {
     }
 
     fn told(at: DateTime<Utc>, zone: Tz, now: DateTime<Utc>, with_time: bool) -> Self {
+        // Written out: chrono's formats cost more than the rest of a list's row.
         let local = at.with_timezone(&zone);
+        let (month, year) = (MONTHS.get(local.month0() as usize).copied().unwrap_or_default(), local.year());
+        let short = month.get(..3).unwrap_or_default();
+        let (hour, minute, second) = (local.hour(), local.minute(), local.second());
         let (day, today) = (local.date_naive(), now.with_timezone(&zone).date_naive());
         let named = if day == today {
             "today".to_owned()
         } else if Some(day) == today.checked_sub_days(Days::new(1)) {
             "yesterday".to_owned()
         } else if day.year() == today.year() {
-            local.format("%-d %b").to_string()
+            format!("{} {short}", day.day())
         } else {
-            local.format("%-d %b %Y").to_string()
+            format!("{} {short} {year}", day.day())
         };
-        let text = if with_time { format!("{named}, {}", local.format("%H:%M")) } else { named };
+        let text = if with_time { format!("{named}, {hour:02}:{minute:02}") } else { named };
         let abbreviation = local.offset().abbreviation().unwrap_or_default();
-        let offset = local.format("%:z");
+        let seconds_east = local.offset().fix().local_minus_utc();
+        let (sign, minutes_off) = (if seconds_east < 0 { '-' } else { '+' }, seconds_east.abs() / 60);
         let zone_name =
             if abbreviation.starts_with(['+', '-']) { String::new() } else { format!(" {abbreviation},") };
         Self {
             text,
-            iso: at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
             full: format!(
-                "{} ({},{zone_name} UTC{offset})",
-                local.format("%A, %-d %B %Y, %H:%M:%S"),
-                zone.name()
+                "{}, {} {month} {year}, {hour:02}:{minute:02}:{second:02} ({},{zone_name} UTC{sign}{:02}:{:02})",
+                weekday(local.weekday()),
+                day.day(),
+                zone.name(),
+                minutes_off / 60,
+                minutes_off % 60
             ),
         }
+    }
+}
+
+fn weekday(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Mon => "Monday",
+        Weekday::Tue => "Tuesday",
+        Weekday::Wed => "Wednesday",
+        Weekday::Thu => "Thursday",
+        Weekday::Fri => "Friday",
+        Weekday::Sat => "Saturday",
+        Weekday::Sun => "Sunday",
     }
 }
 

@@ -8,7 +8,7 @@ use poem::{
 };
 use rust_embed::RustEmbed;
 use serde::Serialize;
-use tera::{Context, Kwargs, State, Tera, TeraResult};
+use tera::{Context, Kwargs, State, Tera, TeraResult, Value};
 
 use super::Assets;
 use crate::error::{Error, OrInternal, Result};
@@ -63,6 +63,17 @@ impl Flash {
     pub fn with_undo(mut self, action: impl Into<String>) -> Self {
         self.undo = Some(Undo { action: action.into() });
         self
+    }
+}
+
+/// A part of view models that is the same on many pages: turned into what templates read once, and shared from then on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Shared(Value);
+
+impl Shared {
+    pub fn of(part: &impl Serialize) -> Self {
+        Self(Value::from_serializable(part))
     }
 }
 

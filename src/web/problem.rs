@@ -88,6 +88,10 @@ pub fn failure_headers(error: &Error, response: &mut Response) {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds.max(1)));
     }
+    if matches!(error, Error::TooLarge { .. }) {
+        // The rest of the body is not read, so nothing else can come on this connection: its sender must know.
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    }
     if matches!(error, Error::Unauthenticated { .. }) {
         response
             .headers_mut()

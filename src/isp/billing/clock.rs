@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -59,11 +59,16 @@ pub fn handlers(runner: &mut Runner, db: &Db) {
 async fn tick(db: &Db, tenant: &Tenant) -> Result<Next> {
     // One moment for all of it: what falls due meanwhile is what the next look is for.
     let now = Utc::now();
-    while db.in_tenant(tenant, async |tx| expire(tx, tenant, now).await).await? {}
-    while db.in_tenant(tenant, async |tx| lapse(tx, now).await).await? {}
-    while db.in_tenant(tenant, async |tx| remind(tx, tenant, now).await).await? {}
-    let next = db.read_tenant(tenant, async |tx| next_look(tx, tenant.time_zone.0, now).await).await?;
-    Ok(Next::Again(next))
+    let zone = tenant.time_zone.0;
+    let seen = db.read_tenant(tenant, async |tx| look(tx, zone, now).await).await?;
+    if !(seen.ends || seen.lapses || seen.reminds) {
+        return Ok(Next::Again(seen.next));
+    }
+    while seen.ends && db.in_tenant(tenant, async |tx| expire(tx, tenant, now).await).await? {}
+    while seen.lapses && db.in_tenant(tenant, async |tx| lapse(tx, now).await).await? {}
+    while seen.reminds && db.in_tenant(tenant, async |tx| remind(tx, tenant, now).await).await? {}
+    let seen = db.read_tenant(tenant, async |tx| look(tx, zone, now).await).await?;
+    Ok(Next::Again(seen.next))
 }
 
 fn day_and_time(at: DateTime<Utc>, zone: Tz) -> String {
@@ -126,50 +131,78 @@ async fn expire(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bo
     let policy = policy::get(tx).await?;
     periods::catch_up(tx, &installations, now).await?;
     let tells_of_end = policy.reminder_days.contains(&0);
-    for ending in ended.iter().map(ending_of) {
-        let payload = json!({
-            "installation_id": ending.installation, "plan": ending.plan_name, "ends_at": ending.ends_at,
-            "is_renewed": !ending.is_last,
-        });
-        publish(tx, "subscription.expired", &ending, &payload).await?;
-        if tells_of_end && ending.is_last {
-            tell(tx, &ending, 0, tenant.time_zone.0).await?;
-        }
+    let ended: Vec<Ending> = ended.iter().map(ending_of).collect();
+    publish(tx, "subscription.expired", &ended, |ending| json!({ "is_renewed": !ending.is_last })).await?;
+    if tells_of_end {
+        let last: Vec<Ending> = ended.into_iter().filter(|ending| ending.is_last).collect();
+        tell(tx, last, 0, tenant.time_zone.0).await?;
     }
     Ok(i64::try_from(due.len()).is_ok_and(|n| n == BATCH))
 }
 
+/// Writes an event of each period down, with what the kind says besides.
 async fn publish(
     tx: &TenantTx,
     kind: &'static str,
-    ending: &Ending,
-    payload: &serde_json::Value,
+    endings: &[Ending],
+    besides: impl Fn(&Ending) -> Value,
 ) -> Result<()> {
-    let news = events::Event { kind, subject: ending.id.0, customer: Some(ending.customer), payload };
-    events::publish(tx, news).await
+    let payloads: Vec<Value> = endings
+        .iter()
+        .map(|ending| {
+            let mut payload = json!({
+                "installation_id": ending.installation, "plan": ending.plan_name, "ends_at": ending.ends_at,
+            });
+            if let (Some(all), Value::Object(besides)) = (payload.as_object_mut(), besides(ending)) {
+                all.extend(besides);
+            }
+            payload
+        })
+        .collect();
+    let news: Vec<events::Event<'_>> = endings
+        .iter()
+        .zip(&payloads)
+        .map(|(ending, payload)| events::Event {
+            kind,
+            subject: ending.id.0,
+            customer: Some(ending.customer),
+            payload,
+        })
+        .collect();
+    if news.is_empty() { Ok(()) } else { events::publish_all(tx, &news).await }
 }
 
-/// Reminds of a period, once for each number of days: whoever writes the row tells of it.
-async fn tell(tx: &TenantTx, ending: &Ending, days: i16, zone: Tz) -> Result<()> {
-    let is_first = tx
-        .execute(
-            "INSERT INTO subscription_reminder (subscription_id, days_before) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            &[&ending.id, &days],
-        )
-        .await?;
-    if is_first == 0 {
+/// Reminds of periods, of each once for each number of days: whoever writes the row tells of it.
+async fn tell(tx: &TenantTx, mut endings: Vec<Ending>, days: i16, zone: Tz) -> Result<()> {
+    if endings.is_empty() {
         return Ok(());
     }
-    let payload = json!({
-        "installation_id": ending.installation, "plan": ending.plan_name, "ends_at": ending.ends_at, "days_before": days,
-    });
-    publish(tx, "subscription.reminder", ending, &payload).await?;
-    let at = day_and_time(ending.ends_at, zone);
-    let text = match days {
-        0 => format!("Your plan {} ended on {at}. Renew it to go on.", ending.plan_name),
-        _ => format!("Your plan {} ends on {at}.", ending.plan_name),
-    };
-    events::tell_subscriber(tx, ending.customer, &text, "/my").await
+    let ids: Vec<SubscriptionId> = endings.iter().map(|ending| ending.id).collect();
+    let first = tx
+        .query(
+            "INSERT INTO subscription_reminder (subscription_id, days_before) SELECT id, $2 FROM unnest($1::uuid[]) AS u (id) \
+             ON CONFLICT DO NOTHING RETURNING subscription_id",
+            &[&ids, &days],
+        )
+        .await?;
+    let first: BTreeSet<SubscriptionId> = first.iter().map(|row| row.get(0)).collect();
+    endings.retain(|ending| first.contains(&ending.id));
+    if endings.is_empty() {
+        return Ok(());
+    }
+    publish(tx, "subscription.reminder", &endings, |_| json!({ "days_before": days })).await?;
+    let news: Vec<(CustomerId, String)> = endings
+        .iter()
+        .map(|ending| {
+            let at = day_and_time(ending.ends_at, zone);
+            let text = match days {
+                0 => format!("Your plan {} ended on {at}. Renew it to go on.", ending.plan_name),
+                _ => format!("Your plan {} ends on {at}.", ending.plan_name),
+            };
+            (ending.customer, text)
+        })
+        .collect();
+    events::tell_each(tx, &news, "/my").await
 }
 
 /// Lets installations go whose grace ran out. Answers whether there may be more.
@@ -191,30 +224,49 @@ async fn lapse(tx: &TenantTx, now: DateTime<Utc>) -> Result<bool> {
     Ok(gone > 0 && i64::try_from(ids.len()).is_ok_and(|n| n == BATCH))
 }
 
+/// The stretches of time in which the end of a period calls for a reminder: so many days before, after `floor`, up to `reach`.
+/// Most days first; each reaches down to the next one.
+fn windows(policy: &Policy, now: DateTime<Utc>, zone: Tz) -> Vec<(i16, DateTime<Utc>, DateTime<Utc>)> {
+    let days: Vec<i16> = policy.reminder_days.iter().copied().filter(|days| *days > 0).collect();
+    let floors = days.iter().skip(1).map(|next| after(now, *next, zone)).chain([now]);
+    days.iter().zip(floors).map(|(day, floor)| (*day, floor, after(now, *day, zone))).collect()
+}
+
+/// Periods `s` of installations `i` that a reminder of a window is due of.
+macro_rules! reminded {
+    ($floor:literal, $reach:literal, $days:literal) => {
+        concat!(
+            "FROM subscription s JOIN installation i ON i.id = s.installation_id WHERE s.status = 'active' AND s.ends_at > ",
+            $floor,
+            " AND s.ends_at <= ",
+            $reach,
+            " AND s.ends_at = i.paid_until AND i.status IN ('active', 'scheduled') \
+             AND s.ends_at - s.starts_at > make_interval(days => ",
+            $days,
+            "::int) AND NOT EXISTS (SELECT FROM subscription_reminder r WHERE r.subscription_id = s.id AND r.days_before <= ",
+            $days,
+            ")"
+        )
+    };
+}
+
 /// Sends the nearest reminder of each period that has one due: those that were missed on the way are not made up for.
 async fn remind(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bool> {
     let policy = policy::get(tx).await?;
     let zone = tenant.time_zone.0;
     let mut may_be_more = false;
-    // Most days first; each reaches down to the next one.
-    let days: Vec<i16> = policy.reminder_days.iter().copied().filter(|days| *days > 0).collect();
-    for (index, day) in days.iter().enumerate() {
-        let reach = after(now, *day, zone);
-        let floor = days.get(index + 1).map_or(now, |next| after(now, *next, zone));
+    for (day, floor, reach) in windows(&policy, now, zone) {
         let rows = tx
             .query(
-                "SELECT s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, true FROM subscription s \
-                 JOIN installation i ON i.id = s.installation_id \
-                 WHERE s.status = 'active' AND s.ends_at > $1 AND s.ends_at <= $2 AND s.ends_at = i.paid_until \
-                 AND i.status IN ('active', 'scheduled') AND s.ends_at - s.starts_at > make_interval(days => $3) \
-                 AND NOT EXISTS (SELECT FROM subscription_reminder r WHERE r.subscription_id = s.id AND r.days_before <= $4) \
-                 ORDER BY s.ends_at, s.id LIMIT $5 FOR NO KEY UPDATE OF s SKIP LOCKED",
-                &[&floor, &reach, &i32::from(*day), day, &BATCH],
+                concat!(
+                    "SELECT s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, true ",
+                    reminded!("$1", "$2", "$3::smallint"),
+                    " ORDER BY s.ends_at, s.id LIMIT $4 FOR NO KEY UPDATE OF s SKIP LOCKED"
+                ),
+                &[&floor, &reach, &day, &BATCH],
             )
             .await?;
-        for ending in rows.iter().map(ending_of) {
-            tell(tx, &ending, *day, zone).await?;
-        }
+        tell(tx, rows.iter().map(ending_of).collect(), day, zone).await?;
         may_be_more |= i64::try_from(rows.len()).is_ok_and(|n| n == BATCH);
     }
     Ok(may_be_more)
@@ -227,31 +279,56 @@ fn after(at: DateTime<Utc>, days: i16, zone: Tz) -> DateTime<Utc> {
         .map_or(at + TimeDelta::days(i64::from(days)), |later| later.with_timezone(&Utc))
 }
 
-/// When the next period ends, the next grace runs out, or the next reminder falls due. Each is one step down an index.
-async fn next_look(tx: &TenantTx, zone: Tz, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
+/// What is due, and when something is next.
+struct Seen {
+    ends: bool,
+    lapses: bool,
+    reminds: bool,
+    next: DateTime<Utc>,
+}
+
+/// Looks whether anything is due, and when the next period ends, the next grace runs out, or the next reminder falls due. Each is
+/// one step down an index, and all of them are two statements: most of the time this is the whole round of a tenant.
+async fn look(tx: &TenantTx, zone: Tz, now: DateTime<Utc>) -> Result<Seen> {
     let policy: Policy = policy::get(tx).await?;
-    let mut next = now + TimeDelta::hours(LOOK_AT_LEAST_HOURS);
-    let lapse = tx
+    let row = tx
         .query_one(
-            "SELECT min(paid_until) + make_interval(days => $1) FROM installation \
-             WHERE status = 'active' AND paid_until > $2::timestamptz - make_interval(days => $1)",
-            &[&i32::from(policy.grace_days), &now],
+            "SELECT EXISTS (SELECT FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $1 \
+                AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = s.installation_id AND p.status = 'paused')), \
+             EXISTS (SELECT FROM installation WHERE status = 'active' \
+                AND paid_until <= $1::timestamptz - make_interval(days => $2)), \
+             (SELECT min(paid_until) + make_interval(days => $2) FROM installation WHERE status = 'active' \
+                AND paid_until > $1::timestamptz - make_interval(days => $2)), \
+             (SELECT min(ends_at) FROM subscription WHERE status = 'active' AND ends_at > $1)",
+            &[&now, &i32::from(policy.grace_days)],
         )
-        .await?
-        .get::<_, Option<DateTime<Utc>>>(0);
-    next = lapse.map_or(next, |at| next.min(at));
-    for days in policy.reminder_days.iter().copied().chain([0]) {
-        let beyond = after(now, days, zone);
-        let ends_at = tx
-            .query_one(
-                "SELECT min(ends_at) FROM subscription WHERE status = 'active' AND ends_at > $1",
-                &[&beyond],
-            )
-            .await?
-            .get::<_, Option<DateTime<Utc>>>(0);
-        next = ends_at.map_or(next, |at| next.min(policy::before(at, days, zone)));
+        .await?;
+    let mut next = now + TimeDelta::hours(LOOK_AT_LEAST_HOURS);
+    for at in [row.get::<_, Option<DateTime<Utc>>>(2), row.get(3)].into_iter().flatten() {
+        next = next.min(at);
     }
-    Ok(next.max(now))
+    let mut reminds = false;
+    let windows = windows(&policy, now, zone);
+    let days: Vec<i16> = windows.iter().map(|window| window.0).collect();
+    let floors: Vec<DateTime<Utc>> = windows.iter().map(|window| window.1).collect();
+    let reaches: Vec<DateTime<Utc>> = windows.iter().map(|window| window.2).collect();
+    let rows = tx
+        .query(
+            concat!(
+                "SELECT w.days, EXISTS (SELECT ",
+                reminded!("w.floor", "w.reach", "w.days"),
+                "), (SELECT min(n.ends_at) FROM subscription n WHERE n.status = 'active' AND n.ends_at > w.reach) \
+                 FROM unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) AS w (days, floor, reach)"
+            ),
+            &[&days, &floors, &reaches],
+        )
+        .await?;
+    for row in &rows {
+        reminds |= row.get::<_, bool>(1);
+        let ends_at: Option<DateTime<Utc>> = row.get(2);
+        next = ends_at.map_or(next, |at| next.min(policy::before(at, row.get(0), zone)));
+    }
+    Ok(Seen { ends: row.get(0), lapses: row.get(1), reminds, next: next.max(now) })
 }
 
 /// What each morning brings: the accounts are held against their entries, and staff hear what ends.

@@ -126,6 +126,20 @@ pub async fn enter(
     Ok(())
 }
 
+/// Notes which paid period is the first one of the customer that this one belongs to. Whoever moves what was paid for a period, or
+/// when it starts, calls this afterwards.
+pub async fn note_first_paid(tx: &TenantTx, period: SubscriptionId) -> Result<()> {
+    tx.execute(
+        "UPDATE customer_account a SET first_paid_id = f.id FROM (SELECT s.customer_id, (SELECT p.id FROM subscription p \
+            WHERE p.customer_id = s.customer_id AND p.paid_amount > 0 ORDER BY p.starts_at, p.id LIMIT 1) AS id \
+            FROM subscription s WHERE s.id = $1) f \
+         WHERE a.customer_id = f.customer_id AND a.first_paid_id IS DISTINCT FROM f.id",
+        &[&period],
+    )
+    .await?;
+    Ok(())
+}
+
 /// What a customer owes; negative is credit.
 pub async fn balance(tx: &TenantTx, customer: CustomerId) -> Result<Decimal> {
     let row =

@@ -42,8 +42,12 @@ pub async fn stops(
                 AND status IN ('scheduled', 'active', 'inactive') ORDER BY paid_until NULLS FIRST, id LIMIT 1) i ON true \
              WHERE c.deleted_at IS NULL AND ($1::uuid IS NULL OR c.area_id = $1) \
              AND ($2::text IS NULL OR c.search_text LIKE lower($2)) \
-             AND ($2::text IS NOT NULL OR coalesce(a.balance, 0) > 0 \
-                OR (i.id IS NOT NULL AND coalesce(i.paid_until, c.created_at) < now() + interval '3 days')) \
+             AND ($2::text IS NOT NULL OR c.id IN (SELECT customer_id FROM customer_account WHERE balance > 0 \
+                UNION ALL SELECT customer_id FROM installation WHERE status IN ('active', 'inactive') \
+                    AND paid_until < now() + interval '3 days' \
+                UNION ALL SELECT customer_id FROM installation WHERE status IN ('active', 'inactive') AND paid_until IS NULL \
+                UNION ALL SELECT customer_id FROM installation WHERE status = 'scheduled' \
+                    AND (paid_until IS NULL OR paid_until < now() + interval '3 days'))) \
              ORDER BY greatest(coalesce(a.balance, 0), 0) DESC, i.paid_until, c.id OFFSET $3 LIMIT $4",
             &[&area, &q, &skip, &limit.and_one()],
         )

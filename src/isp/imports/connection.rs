@@ -218,6 +218,19 @@ mod tests {
         {
             assert_eq!(clock().paid_until(text).unwrap_err().code, code, "{text}");
         }
+        // The last day of February ends with its last second; days on which clocks change in Berlin have 23 and 25 hours.
+        assert_eq!(at("2027-02-28").unwrap(), "2027-02-28T16:00:00+00:00");
+        assert_eq!(at("2027-02-28T15:59:59Z").unwrap(), "2027-02-28T15:59:00+00:00");
+        assert_eq!(at("2028-02-29").unwrap(), "2028-02-29T16:00:00+00:00");
+        let berlin = Clock { zone: chrono_tz::Europe::Berlin, ..clock() };
+        for (day, end) in [
+            ("2027-03-27", "2027-03-27T23:00:00+00:00"),
+            ("2027-03-28", "2027-03-28T22:00:00+00:00"),
+            ("2027-10-30", "2027-10-30T22:00:00+00:00"),
+            ("2027-10-31", "2027-10-31T23:00:00+00:00"),
+        ] {
+            assert_eq!(berlin.paid_until(day).unwrap().to_rfc3339(), end, "{day}");
+        }
         // At this midnight Beirut had no midnight.
         let beirut = Clock { zone: chrono_tz::Asia::Beirut, now: "2022-03-01T00:00:00Z".parse().unwrap() };
         assert_eq!(beirut.paid_until("2022-03-26").unwrap().to_rfc3339(), "2022-03-26T22:00:00+00:00");

@@ -66,7 +66,9 @@ impl OltClass {
         })
     }
 
-    /// What must be lost at least: with less, the light is too strong for the receivers (G.984.2, G.9807.1).
+    /// What must be lost at least: with less, the light is too strong for the receivers. ITU-T G.984.2 gives GPON's classes as
+    /// 13 to 28 and 17 to 32 dB, G.9807.1 (and G.987.2) N1 as 14 to 29 and N2 as 16 to 31: the strongest OLT of N1 sends at +5 dBm,
+    /// of N2 at +7, and their ONTs stand -9.
     pub fn minimum_db(self) -> Decimal {
         Decimal::from(match self {
             Self::BPlus => 13,
@@ -75,10 +77,15 @@ impl OltClass {
             Self::N2 => 16,
         })
     }
-}
 
-/// The strongest light that an ONT's receiver stands.
-const ONT_STRONGEST_DBM: i64 = -8;
+    /// The strongest light that an ONT's receiver stands: -8 dBm on GPON (G.984.2), -9 on XGS-PON (G.9807.1).
+    pub fn strongest_dbm(self) -> Decimal {
+        Decimal::from(match self {
+            Self::BPlus | Self::CPlus => -8,
+            Self::N1 | Self::N2 => -9,
+        })
+    }
+}
 
 /// How a tenant counts light.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -284,7 +291,7 @@ pub fn budget(path: &LightPath, policy: &Policy) -> Budget {
         margin_db: margin,
         ont_dbm: ont,
         grade: graded(margin, policy.green_margin_db),
-        too_hot: at_1490 < path.class.minimum_db() || ont > Decimal::from(ONT_STRONGEST_DBM),
+        too_hot: at_1490 < path.class.minimum_db() || ont > path.class.strongest_dbm(),
     }
 }
 

@@ -149,6 +149,7 @@ fn unknown_layer() -> Error {
 
 /// What a caller may see of the map inside a box.
 pub async fn map(tx: &TenantTx, by: &By, asked: &Asked) -> Result<PlantFeatures> {
+    tx.plan_for_each().await?;
     let down = store::down(tx).await?;
     let statuses = Some(asked.statuses.as_slice()).filter(|statuses| !statuses.is_empty());
     let seen: HashSet<Layer> = asked.layers.iter().copied().filter(|layer| layer.is_seen_by(by)).collect();

@@ -84,6 +84,25 @@ fn too_much_light_is_told() {
     assert_eq!(light.ont_dbm.to_string(), "-7.30");
     assert!(light.too_hot, "over -8 dBm at the ONT");
     assert!(budget(&through(OltClass::CPlus, &["1:16"], 0), &usual()).too_hot, "under 17 dB on C+");
+    // 14.5 dB and 1.8 of connectors and splices: the least of N2 is 16, and -8.30 dBm is too much for an ONT of XGS-PON.
+    let mut ten_gigabit = through(OltClass::N2, &["1:16"], 0);
+    assert!(!budget(&ten_gigabit, &usual()).too_hot);
+    ten_gigabit.tx_dbm = dec("8");
+    assert_eq!(budget(&ten_gigabit, &usual()).ont_dbm.to_string(), "-8.30");
+    assert!(budget(&ten_gigabit, &usual()).too_hot, "over -9 dBm at the ONT");
+    strong.tx_dbm = dec("8");
+    assert!(!budget(&strong, &usual()).too_hot, "GPON stands it");
+    let short = [(OltClass::N1, "1:8", true), (OltClass::N1, "1:16", false), (OltClass::N2, "1:8", true)];
+    for (class, split, too_hot) in short {
+        let mut path = through(class, &[split], 0);
+        path.tx_dbm = dec("0");
+        assert_eq!(budget(&path, &usual()).too_hot, too_hot, "{class:?} {split}");
+    }
+    let limits = |class: OltClass| (class.minimum_db(), class.budget_db());
+    assert_eq!(
+        OltClass::ALL.map(limits),
+        [(13, 28), (17, 32), (14, 29), (16, 31)].map(|(least, most)| (least.into(), most.into()))
+    );
     assert_eq!(budget(&through(OltClass::BPlus, &["1:64", "1:8"], 1), &usual()).grade, Grade::Red);
 }
 

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::{
     ViewAcquisition,
     definition::{Definition, Narrow, Shelf},
-    model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, average, column, share},
+    model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, column, mean, share},
     range::{Asked, Usual},
 };
 use crate::{db::TenantTx, error::Result};
@@ -73,7 +73,7 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let was = count(tx, &asked.over(before)).await?;
     let was_last_year = count(tx, &asked.over(year)).await?;
     // 365.25 / 12 is 30.4375.
-    let a_month = average(total * Decimal::new(304_375, 4), asked.range.days());
+    let a_month = mean(total * Decimal::new(304_375, 4), asked.range.days());
     let figures = vec![
         Figure::new("customers", "New customers", whole(total)).against(before, was, total).against(
             year,
@@ -201,7 +201,7 @@ async fn days_to_payment(tx: &TenantTx, asked: &Asked) -> Result<Value> {
         )
         .await?;
     let (n, days): (i64, i64) = (row.get(0), row.get(1));
-    Ok(average(Decimal::from(days), n).map_or(Value::Nothing, Value::Days))
+    Ok(mean(Decimal::from(days), n).map_or(Value::Nothing, Value::Days))
 }
 
 async fn by_area(tx: &TenantTx, asked: &Asked, total: Decimal) -> Result<Vec<Vec<Value>>> {

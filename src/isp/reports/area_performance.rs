@@ -22,7 +22,10 @@ pub const DEFINITION: Definition = Definition {
     shelf: Shelf::Strategy,
     text: "Customers, growth, revenue, tickets and ports of each area, or of one area over time.",
     terms: &[
-        ("Customers, active", "Those of the area now, and those of them whose state is active."),
+        (
+            "Customers, active",
+            "Those of the area now who were added by the last of these days, and those of them whose state is active.",
+        ),
         (
             "New, growth",
             "Customers added on these days, and their share of those who were there before and still are.",

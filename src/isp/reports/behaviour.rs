@@ -7,7 +7,7 @@ use super::{
     ViewPaymentBehaviour,
     collection::by_method,
     definition::{Definition, Narrow, Shelf},
-    model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, average, column, share},
+    model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, average, column, mean, share},
     range::{Asked, Usual},
     takings::{Sum, kind_label, takings},
 };
@@ -219,7 +219,7 @@ impl Renewals {
     }
 
     fn gap(&self) -> Value {
-        average(self.seconds / Decimal::from(86_400), self.all()).map_or(Value::Nothing, Value::Days)
+        mean(self.seconds / Decimal::from(86_400), self.all()).map_or(Value::Nothing, Value::Days)
     }
 
     fn rows(&self) -> Vec<Vec<Value>> {

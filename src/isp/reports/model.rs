@@ -245,10 +245,14 @@ pub fn share(part: impl Into<Decimal>, whole: impl Into<Decimal>) -> Value {
     ratio(part.into() * Decimal::ONE_HUNDRED, whole.into()).map_or(Value::Nothing, Value::Percent)
 }
 
-/// An average, rounded half-up to two decimals.
+/// An average amount, rounded half-up to two decimals.
 pub fn average(sum: Decimal, of: i64) -> Option<Decimal> {
-    (of != 0)
-        .then(|| (sum / Decimal::from(of)).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
+    mean(sum, of).map(|mean| scaled(mean, 2))
+}
+
+/// An average as it is: rounded once, where it is written.
+pub fn mean(sum: Decimal, of: i64) -> Option<Decimal> {
+    (of != 0).then(|| sum / Decimal::from(of))
 }
 
 /// By how much percent `is` differs from `was`.

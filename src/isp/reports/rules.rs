@@ -120,6 +120,7 @@ pub async fn check_narrowed(tx: &TenantTx, asked: &Asked) -> Result<()> {
 /// Makes a report, all of it as the books stood at one instant.
 pub async fn make(db: &Db, tenant: &Tenant, report: &'static Definition, asked: &Asked) -> Result<Report> {
     db.read_tenant(tenant, async |tx| {
+        tx.plan_for_each().await?;
         check_narrowed(tx, asked).await?;
         (report.make)(tx, asked).await
     })

@@ -179,17 +179,13 @@ pub async fn paid_for(tx: &TenantTx, asked: &Asked) -> Result<Vec<Paid>> {
     let (start, end) = asked.instants();
     let rows = tx
         .query(
-            "WITH paid AS MATERIALIZED (SELECT p.id, p.customer_id FROM payment p \
+            "WITH shares AS (SELECT s.plan_id, s.kind, f.first_paid_id IS NOT NULL AS is_first, \
+             count(*) FILTER (WHERE a.amount > 0) AS n, sum(a.amount) AS amount FROM payment p \
+             JOIN payment_allocation a ON a.payment_id = p.id JOIN subscription s ON s.id = a.subscription_id \
+             LEFT JOIN customer_account f ON f.first_paid_id = s.id \
              WHERE p.received_at >= $1 AND p.received_at < $2 AND p.status = 'valid' \
              AND ($3::uuid IS NULL OR p.customer_id IN (SELECT c.id FROM customer c WHERE c.area_id = $3)) \
-             AND ($4::uuid IS NULL OR p.received_by = $4)), \
-             first AS MATERIALIZED (SELECT f.id FROM (SELECT DISTINCT customer_id FROM paid) c CROSS JOIN LATERAL ( \
-             SELECT f.id FROM subscription f WHERE f.customer_id = c.customer_id AND f.paid_amount > 0 \
-             ORDER BY f.starts_at, f.id LIMIT 1) f), \
-             shares AS (SELECT s.plan_id, s.kind, f.id IS NOT NULL AS is_first, \
-             count(*) FILTER (WHERE a.amount > 0) AS n, sum(a.amount) AS amount FROM paid p \
-             JOIN payment_allocation a ON a.payment_id = p.id JOIN subscription s ON s.id = a.subscription_id \
-             LEFT JOIN first f ON f.id = s.id GROUP BY 1, 2, 3 HAVING sum(a.amount) <> 0) \
+             AND ($4::uuid IS NULL OR p.received_by = $4) GROUP BY 1, 2, 3 HAVING sum(a.amount) <> 0) \
              SELECT s.plan_id, l.name, s.kind, s.is_first, s.n, s.amount FROM shares s JOIN plan l ON l.id = s.plan_id LIMIT 5000",
             &[&start, &end, &asked.area, &asked.staff],
         )

@@ -37,7 +37,10 @@ pub const DEFINITION: Definition = Definition {
         ("Rate", "The share of the assigned ones that are resolved by now."),
         ("Average time", "From opening to resolving, without the time a ticket waited for its customer."),
         ("Score", "Installations plus resolved tickets."),
-        ("Best rate, fastest", "Among those who resolved at least three."),
+        (
+            "Best rate, fastest",
+            "Among those who resolved at least three; for the rate, of at least three that were assigned.",
+        ),
     ],
     permission: &ViewTechnicians::PERMISSION,
     narrows: &[Narrow::Area, Narrow::Staff],

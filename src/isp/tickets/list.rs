@@ -14,6 +14,7 @@ use super::{
 use crate::{
     db::TenantTx,
     error::Result,
+    isp::search::Words,
     types::{AreaId, CustomerId, OutageId, StaffId},
 };
 
@@ -24,8 +25,9 @@ macro_rules! overdue {
     };
 }
 
-/// The filter's conditions, `$1` to `$17`. PostgreSQL drops those whose parameter is null when it plans. What is searched for is
-/// found in the ticket's own texts or in the customer's, each by its index.
+/// The filter's conditions, `$1` to `$18`. PostgreSQL drops those whose parameter is null when it plans. What is searched for is
+/// found in the ticket's own texts or in the customer's, each by its index; words that are too short for one (`$18`) stand in
+/// so many tickets that a page is full soon.
 macro_rules! matching {
     () => {
         concat!(
@@ -46,7 +48,9 @@ macro_rules! matching {
              AND ((p.search_text LIKE lower($11) \
              AND ($12::text IS NULL OR p.search_text LIKE lower($12)) AND ($13::text IS NULL OR p.search_text LIKE lower($13)) \
              AND ($14::text IS NULL OR p.search_text LIKE lower($14)) AND ($15::text IS NULL OR p.search_text LIKE lower($15)) \
-             AND ($16::text IS NULL OR p.search_text LIKE lower($16))) OR p.search_text LIKE $17::text))))"
+             AND ($16::text IS NULL OR p.search_text LIKE lower($16))) OR p.search_text LIKE $17::text)))) \
+             AND ($18::text[] IS NULL OR t.search_text LIKE ALL ($18) \
+             OR (c.deleted_at IS NULL AND c.search_text LIKE ALL ($18)))"
         )
     };
 }
@@ -66,6 +70,7 @@ struct Matching {
     outage: Option<OutageId>,
     words: [Option<String>; 6],
     phone: Option<String>,
+    short_words: Option<Vec<String>>,
 }
 
 fn some<T: Copy>(chosen: &[T], text: impl Fn(T) -> &'static str) -> Option<Vec<&'static str>> {
@@ -78,7 +83,8 @@ impl Matching {
             [one] => (None, Some(one.as_str())),
             any => (some(any, Status::as_str), None),
         };
-        let words = filter.words.clone().unwrap_or_default();
+        let short_words = filter.words.as_ref().and_then(Words::all_short);
+        let words = filter.words.clone().filter(|_| short_words.is_none()).unwrap_or_default();
         Self {
             statuses,
             status,
@@ -92,6 +98,7 @@ impl Matching {
             outage: filter.outage,
             words: words.patterns,
             phone: words.phone,
+            short_words,
         }
     }
 
@@ -110,6 +117,7 @@ impl Matching {
         ];
         params.extend(self.words.iter().map(|word| word as &(dyn ToSql + Sync)));
         params.push(&self.phone);
+        params.push(&self.short_words);
         params.extend_from_slice(more);
         params
     }
@@ -123,17 +131,17 @@ macro_rules! ordered {
             joined!(),
             "WHERE ",
             matching!(),
-            " AND ($19::timestamptz IS NULL OR (",
+            " AND ($20::timestamptz IS NULL OR (",
             $column,
             ", t.id) ",
             $after,
-            " ($19, $20::uuid)) ORDER BY ",
+            " ($20, $21::uuid)) ORDER BY ",
             $column,
             " ",
             $direction,
             ", t.id ",
             $direction,
-            " LIMIT $18"
+            " LIMIT $19"
         )
     };
 }

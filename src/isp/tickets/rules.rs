@@ -8,12 +8,12 @@ use super::{
     choices::Status,
     clock::Clock,
     model::{Assignee, Draft, Step, Ticket, Typed, numbered, series, transition},
-    query::Filter,
+    query::{Filter, Whose},
     store::{self, New, Standing},
     thread::{self, NewComment},
 };
 use crate::{
-    access::{By, Reach},
+    access::{By, Reach, find_colleague},
     audit::{Event, changes},
     db::TenantTx,
     error::{Error, Result},
@@ -49,7 +49,7 @@ pub async fn get(tx: &TenantTx, id: TicketId) -> Result<Ticket> {
     store::find(tx, id).await?.ok_or_else(unknown)
 }
 
-/// A filter that names a customer or an area which is not here is 404.
+/// A filter that names what is not here is 404.
 pub async fn check_filter(tx: &TenantTx, filter: &Filter) -> Result<()> {
     if let Some(customer) = filter.customer
         && store::find_customer(tx, customer).await?.is_none()
@@ -60,6 +60,16 @@ pub async fn check_filter(tx: &TenantTx, filter: &Filter) -> Result<()> {
         && !store::has_area(tx, area).await?
     {
         return Err(Error::not_found("area"));
+    }
+    if let Some(Whose::Of(staff)) = filter.whose
+        && find_colleague(tx, staff).await?.is_none()
+    {
+        return Err(Error::not_found("person"));
+    }
+    if let Some(outage) = filter.outage
+        && !store::has_outage(tx, outage).await?
+    {
+        return Err(Error::not_found("outage"));
     }
     Ok(())
 }

@@ -267,6 +267,11 @@ pub async fn has_area(tx: &TenantTx, id: AreaId) -> Result<bool> {
     Ok(tx.query_opt("SELECT 1 FROM area WHERE id = $1", &[&id]).await?.is_some())
 }
 
+/// Whether there is such an outage.
+pub async fn has_outage(tx: &TenantTx, id: OutageId) -> Result<bool> {
+    Ok(tx.query_opt("SELECT 1 FROM outage WHERE id = $1", &[&id]).await?.is_some())
+}
+
 /// Attaches the open tickets about service of these installations, or of customers whose ticket names none of them, to an outage.
 /// Those of an outage that still counts stay with it.
 pub async fn attach_to_outage(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::{CheckedForm, Guarded, PageUser, SignedIn},
     db::Db,
+    error::Error,
     events::notices::{self, UNREAD_MAX},
     types::{Cursor, Limit, NoticeId},
     web::{Moment, RouteTable, see_other},
@@ -101,7 +102,11 @@ async fn count_unread(user: PageUser, db: Data<&Db>) -> poem::Result<Response> {
 async fn mark_read(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Result<Response> {
     // A text that is no id marks nothing.
     if let Ok(newest) = form.get("newest").parse::<NoticeId>() {
-        db.in_tenant(user.tenant(), async |tx| notices::mark_seen(tx, user.staff, newest).await).await?;
+        let marked =
+            db.in_tenant(user.tenant(), async |tx| notices::mark_seen(tx, user.staff, newest).await).await?;
+        if !marked {
+            return Err(Error::not_found("notice").into());
+        }
     }
     Ok(see_other("/notices"))
 }

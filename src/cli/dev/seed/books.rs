@@ -310,6 +310,12 @@ async fn accounts(tx: &TenantTx, books: &Books<'_>) -> Result<()> {
     )
     .await?;
     tx.execute(
+        "UPDATE customer_account a SET first_paid_id = (SELECT s.id FROM subscription s \
+            WHERE s.customer_id = a.customer_id AND s.paid_amount > 0 ORDER BY s.starts_at, s.id LIMIT 1)",
+        &[],
+    )
+    .await?;
+    tx.execute(
         "INSERT INTO ledger_entry (customer_id, position, id, kind, amount, balance, subscription_id, payment_id, description,
             occurred_at)
          SELECT customer_id, position, id, kind, amount, balance, period, payment, text, at

@@ -138,6 +138,7 @@ pub async fn list_payments(
     };
     let ((found, more), totals, cashiers) = db
         .read_tenant(user.tenant(), async |tx| {
+            payments::check_filter(tx, &filter).await?;
             futures_util::try_join!(
                 payments::page(tx, &filter, mark.map(Mark::pair), PAGE),
                 payments::totals(tx, &filter),

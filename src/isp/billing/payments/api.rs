@@ -93,9 +93,7 @@ impl PaymentsApi {
         let (items, more, totals) = self
             .db
             .read_tenant(&by.tenant, async |tx| {
-                if let Some(customer) = filter.customer {
-                    customers::get_any(tx, customer).await?;
-                }
+                rules::check_filter(tx, &filter).await?;
                 let (items, more) = list::page(tx, &filter, mark.map(Mark::pair), limit).await?;
                 let totals = if counted { Some(list::totals(tx, &filter).await?) } else { None };
                 Ok((items, more, totals))
@@ -137,9 +135,6 @@ impl PaymentsApi {
             ..Filter::default()
         }
         .on_days(from.0, to.0, by.tenant.time_zone.0);
-        if let Some(customer) = filter.customer {
-            self.db.read_tenant(&by.tenant, async |tx| customers::get_any(tx, customer).await).await?;
-        }
         write_down(&self.db, &by, &filter, format.0, Bom::Without).await
     }
 

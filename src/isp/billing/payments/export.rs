@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{
     list::{self, Filter},
     model::Payment,
+    rules::check_filter,
 };
 use crate::{
     access::By,
@@ -58,6 +59,7 @@ fn row_of(payment: Payment, by: &By) -> Vec<Cell> {
 pub async fn export(db: &Db, by: &By, filter: &Filter, format: SheetFormat, bom: Bom) -> Result<Download> {
     let rows = db
         .in_tenant(&by.tenant, async |tx| {
+            check_filter(tx, filter).await?;
             let total = list::totals(tx, filter).await?.count;
             if total > MOST {
                 let detail =

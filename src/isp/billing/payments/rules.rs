@@ -7,22 +7,44 @@ use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::{
+    list::Filter,
     model::{Method, NewPayment, Payment, Refund, pair, spread},
     store,
 };
 use crate::{
-    access::By,
+    access::{By, find_colleague},
     audit,
     db::TenantTx,
     error::{Error, Result},
     events,
-    isp::billing::{
-        ReviewShifts,
-        ledger::{self, About, EntryKind},
-        receipts,
+    isp::{
+        billing::{
+            ReviewShifts,
+            ledger::{self, About, EntryKind},
+            receipts,
+        },
+        customers,
     },
     types::{CustomerId, PaymentId, RefundId, SubscriptionId},
 };
+
+/// A filter that names what is not here is 404.
+pub async fn check_filter(tx: &TenantTx, filter: &Filter) -> Result<()> {
+    if let Some(customer) = filter.customer {
+        customers::get_any(tx, customer).await?;
+    }
+    if let Some(staff) = filter.received_by
+        && find_colleague(tx, staff).await?.is_none()
+    {
+        return Err(Error::not_found("person"));
+    }
+    if let Some(shift) = filter.shift
+        && !store::has_shift(tx, shift).await?
+    {
+        return Err(Error::not_found("shift"));
+    }
+    Ok(())
+}
 
 pub async fn get(tx: &TenantTx, id: PaymentId) -> Result<Payment> {
     store::find(tx, id).await?.ok_or(Error::not_found("payment"))

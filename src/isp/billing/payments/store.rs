@@ -10,6 +10,7 @@ use crate::{
     access::By,
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
+    isp::billing::ledger,
     types::{CustomerId, PaymentId, RefundId, ShiftId, SubscriptionId},
 };
 
@@ -65,6 +66,11 @@ pub async fn hold_open_shift(tx: &TenantTx, by: &By) -> Result<Option<ShiftId>> 
         .query_opt("SELECT id FROM cash_shift WHERE staff_id = $1 AND closed_at IS NULL FOR SHARE", &[&staff])
         .await?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// Whether there is such a shift, whoever's it is.
+pub async fn has_shift(tx: &TenantTx, id: ShiftId) -> Result<bool> {
+    Ok(tx.query_opt("SELECT 1 FROM cash_shift WHERE id = $1", &[&id]).await?.is_some())
 }
 
 /// Whether a shift was closed; held as it is until this transaction ends.
@@ -127,7 +133,7 @@ pub async fn allocate(
         &[&subscription, &amount],
     )
     .await?;
-    Ok(())
+    ledger::note_first_paid(tx, subscription).await
 }
 
 /// What a customer owes for which period, oldest first.

@@ -268,10 +268,17 @@ async fn locked(tx: &TenantTx, id: SubscriptionId) -> Result<(Place, Chain)> {
 
 /// Writes what changed in a chain.
 async fn write(tx: &TenantTx, was: &Chain, is: &Chain) -> Result<()> {
-    for (_, one) in was.0.iter().zip(&is.0).filter(|(was, is)| was != is) {
-        store::update(tx, one).await?;
+    let mut moved = None;
+    for (was, is) in was.0.iter().zip(&is.0).filter(|(was, is)| was != is) {
+        store::update(tx, is).await?;
+        if was.span.starts_at != is.span.starts_at {
+            moved = Some(is.id);
+        }
     }
-    Ok(())
+    match moved {
+        Some(period) => ledger::note_first_paid(tx, period).await,
+        None => Ok(()),
+    }
 }
 
 /// Takes an amount off what a period costs. What was paid of it becomes credit; the answer says of which payments.

@@ -172,6 +172,61 @@ fn a_change_of_plan_carries_the_unused_value_over() {
     assert!(free.is_err());
 }
 
+/// The same moment on the clocks of a zone, by its date and time.
+fn on_the_clock(at: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
+    at.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[test]
+fn the_last_second_of_february_is_a_moment_like_any() {
+    let manila = chrono_tz::Asia::Manila;
+    let month = terms("1000.00", 30);
+    // 23:59:59 in Manila on the last day of February, of a year with and of one without a 29th.
+    for (now, end) in
+        [("2026-02-28T15:59:59Z", "2026-03-30 23:59:59"), ("2028-02-29T15:59:59Z", "2028-03-30 23:59:59")]
+    {
+        let now = instant(now);
+        let one = period(Span::new(Chain(vec![]).next_start(now), 43_200), d("1000.00"), month);
+        assert_eq!(one.span.starts_at, now, "it begins at that second");
+        assert_eq!(on_the_clock(one.span.ends_at, manila), end);
+        assert!(one.runs(now) && !one.runs(now - TimeDelta::seconds(1)));
+        // A second later it is March, and not one whole minute was used.
+        let mut chain = Chain(vec![one.clone()]);
+        assert_eq!(chain.cancel(one.id, Credit::Unused, now + TimeDelta::seconds(1)).unwrap(), d("1000.00"));
+        // The next one is chained to the second.
+        let chain = Chain::live(vec![one.clone()], now);
+        assert_eq!(chain.next_start(now), one.span.ends_at);
+        assert!(one.runs(one.span.ends_at - TimeDelta::seconds(1)) && !one.runs(one.span.ends_at));
+    }
+}
+
+#[test]
+fn a_change_of_clocks_neither_gives_nor_takes_an_hour() {
+    let berlin = chrono_tz::Europe::Berlin;
+    let month = terms("1000.00", 30);
+    // Clocks go forward on 29 March 2026 at 02:00 and back on 25 October at 03:00: thirty days are 720 hours all the same.
+    for (start, end, in_between) in [
+        ("2026-03-28T22:59:59Z", "2026-04-28 00:59:59", "2026-03-29T01:00:00Z"),
+        ("2026-10-24T21:59:59Z", "2026-11-23 22:59:59", "2026-10-25T01:00:00Z"),
+    ] {
+        let (start, change) = (instant(start), instant(in_between));
+        let one = period(Span::new(start, 43_200), d("1000.00"), month);
+        assert!(on_the_clock(start, berlin).ends_with("23:59:59"));
+        assert_eq!(on_the_clock(one.span.ends_at, berlin), end);
+        assert_eq!(one.span.ends_at - start, TimeDelta::hours(720));
+        // Paused over the change for two real hours, it ends two real hours later.
+        let mut chain = Chain(vec![one.clone()]);
+        chain.pause(one.id, change - TimeDelta::hours(1)).unwrap();
+        assert_eq!(chain.resume(one.id, change + TimeDelta::hours(1)).unwrap(), 120);
+        assert_eq!(chain.0[0].span.ends_at, one.span.ends_at + TimeDelta::hours(2));
+        // What is left is counted in hours that pass.
+        let change = Chain(vec![one.clone()])
+            .change_to(one.id, terms("2000.00", 30), start + TimeDelta::hours(360))
+            .unwrap();
+        assert_eq!((change.unused_minutes, change.unused_value), (21_600, d("500.00")));
+    }
+}
+
 #[test]
 fn time_left_is_told_as_people_say_it() {
     assert_eq!(duration_text(2 * 1440 + 3 * 60 + 59), "2 days, 3 hours");
@@ -203,13 +258,64 @@ fn happening() -> impl Strategy<Value = (i64, Happening)> {
     (0i64..3_000_000, what)
 }
 
+/// What another system may have sold, as a file says it.
+#[derive(Debug, Clone)]
+struct BroughtForward {
+    /// Paid until so many minutes after the file is read, or before.
+    until: i64,
+    price: i64,
+    days: i16,
+    /// Installed so many minutes before the file is read.
+    installed: Option<i64>,
+}
+
+fn brought_forward() -> impl Strategy<Value = BroughtForward> {
+    let installed = proptest::option::of(0i64..1_000_000);
+    (-500_000i64..1_500_000, 0i64..500_000, 1i16..366, installed)
+        .prop_map(|(until, price, days, installed)| BroughtForward { until, price, days, installed })
+}
+
 /// All periods of an installation, also those that are over.
 struct World {
     all: Vec<Subscription>,
     now: DateTime<Utc>,
+    /// What the customer was charged for them, less what was taken off: as the account is written, entry by entry.
+    account: Decimal,
 }
 
 impl World {
+    /// A customer who is new, or who comes from another system with something paid.
+    fn begin(brought: Option<BroughtForward>) -> Self {
+        let now = instant("2026-01-01T00:00:17Z");
+        let mut world = Self { all: Vec::new(), now, account: Decimal::ZERO };
+        if let Some(BroughtForward { until, price, days, installed }) = brought {
+            // Days of a file begin and end at whole minutes.
+            let minute = instant("2026-01-01T00:00:00Z");
+            let until = minute + TimeDelta::minutes(until);
+            let earliest = installed.map(|minutes| minute - TimeDelta::minutes(minutes));
+            let terms = Terms { price: Decimal::new(price, 2), period_days: days };
+            if let Some(span) = Span::brought(until, terms, earliest, now) {
+                assert_eq!((span.ends_at, span.extended, span.returned, span.paused), (until, 0, 0, 0));
+                assert!(
+                    earliest.is_none_or(|earliest| span.starts_at >= earliest),
+                    "not before it was installed"
+                );
+                assert!(until <= now || span.starts_at <= now, "it is served already: {span:?}");
+                let status = if until <= now { Status::Expired } else { Status::Active };
+                let opening = period(span, Decimal::ZERO, terms);
+                world.all.push(Subscription { kind: Kind::Opening, status, ..opening });
+            } else {
+                assert!(earliest.is_some_and(|earliest| earliest >= until), "only what never was is nothing");
+            }
+        }
+        world
+    }
+
+    /// What was charged, period by period.
+    fn charged(&self) -> Decimal {
+        self.all.iter().map(|one| one.amount - one.credited).sum()
+    }
+
     fn open(&self) -> Chain {
         let open = |one: &&Subscription| matches!(one.status, Status::Active | Status::Paused);
         Chain::live(self.all.iter().filter(open).cloned().collect(), self.now)
@@ -230,6 +336,7 @@ impl World {
                 let terms = Terms { price: Decimal::new(price, 2), period_days: days };
                 if let Ok(bought) = terms.of_amount(Decimal::new(amount, 2)) {
                     let span = Span::new(chain.next_start(self.now), bought.minutes);
+                    self.account += bought.amount;
                     self.all.push(period(span, bought.amount, terms));
                 }
                 return;
@@ -237,7 +344,7 @@ impl World {
             Happening::Cancel(n, credit) => {
                 let Some(id) = chain.0.get(n % chain.0.len().max(1)).map(|one| one.id) else { return };
                 let credit = [Credit::Nothing, Credit::Unused, Credit::All][usize::from(credit)];
-                chain.cancel(id, credit, self.now).unwrap();
+                self.account -= chain.cancel(id, credit, self.now).unwrap();
             }
             Happening::Pause => drop(first.map(|id| chain.pause(id, self.now))),
             Happening::Resume => drop(first.map(|id| chain.resume(id, self.now))),
@@ -245,8 +352,18 @@ impl World {
             Happening::Change(price, days) => {
                 let terms = Terms { price: Decimal::new(price, 2), period_days: days };
                 let Some(Ok(change)) = first.map(|id| chain.change_to(id, terms, self.now)) else { return };
+                let kind = chain.0[0].kind;
+                // What is carried over is what is bought: less than a minute's worth is lost.
+                let cents = |amount: Decimal| i128::try_from(amount * Decimal::ONE_HUNDRED).unwrap();
+                let whole = cents(change.unused_value) * i128::from(days) * 1440;
+                let bought = i128::from(change.bought.minutes) * i128::from(price);
+                assert!(bought <= whole && whole < bought + i128::from(price), "{change:?}");
+                assert_eq!(change.credited, change.bought.amount, "a change is charged to nobody");
                 chain.change(&change).unwrap();
-                self.all.push(period(change.span, change.bought.amount, terms));
+                self.account += change.bought.amount - change.credited;
+                let new = period(change.span, change.bought.amount, terms);
+                let kind = if kind == Kind::Opening { kind } else { Kind::Change };
+                self.all.push(Subscription { kind, ..new });
             }
         }
         self.keep(chain);
@@ -256,11 +373,14 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Days sold are days given: whatever happens to the periods of an installation, in whatever order, each adds up to the
-    /// minute, none overlaps another, no money comes out of nowhere, and the chain has no hole.
+    /// Days sold are days given: whatever happens to the periods of an installation, in whatever order, also when the first of them
+    /// was sold by another system, each adds up to the minute, none overlaps another, no money comes out of nowhere, and the chain has no hole.
     #[test]
-    fn days_sold_are_days_given(history in proptest::collection::vec(happening(), 1..60)) {
-        let mut world = World { all: Vec::new(), now: instant("2026-01-01T00:00:17Z") };
+    fn days_sold_are_days_given(
+        brought in proptest::option::of(brought_forward()),
+        history in proptest::collection::vec(happening(), 1..60),
+    ) {
+        let mut world = World::begin(brought);
         for (seconds, what) in history {
             world.now += TimeDelta::seconds(seconds);
             world.live(what);
@@ -268,7 +388,10 @@ proptest! {
                 prop_assert!(adds_up(one), "{one:?}");
                 prop_assert!(one.span.returned >= 0 && one.span.ends_at >= one.span.starts_at);
                 prop_assert!(one.credited >= Decimal::ZERO && one.credited <= one.amount);
+                // What was paid elsewhere is nothing here, whatever becomes of it.
+                prop_assert!(one.kind != Kind::Opening || (one.amount.is_zero() && one.credited.is_zero()));
             }
+            prop_assert_eq!(world.charged(), world.account, "what the periods cost is what the account says");
             let chain = world.open();
             for pair in chain.0.windows(2) {
                 prop_assert_eq!(pair[0].span.ends_at, pair[1].span.starts_at, "no hole and no overlap");

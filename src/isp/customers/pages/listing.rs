@@ -33,6 +33,8 @@ use crate::{
 };
 
 const PAGE: Limit = Limit::of(25);
+/// What the counts of the tabs are remembered under.
+const COUNTS: &str = "customers.counts";
 const COLUMNS_COOKIE: &str = "columns";
 
 #[derive(Serialize)]
@@ -44,7 +46,7 @@ struct ListPage {
     filters: Vec<Chip>,
     clear_href: &'static str,
     columns: HashMap<&'static str, Column>,
-    show: HashMap<&'static str, bool>,
+    show: Shown,
     column_choices: Vec<ColumnChoice>,
     carried: Vec<Carried>,
     customers: Vec<Row>,
@@ -93,8 +95,9 @@ struct Row {
     address: String,
     status: &'static str,
     status_label: &'static str,
-    created: Moment,
-    updated: Moment,
+    /// None for a column that is not shown.
+    created: Option<Moment>,
+    updated: Option<Moment>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +125,9 @@ struct Fragment<'a> {
     view: &'a ListPage,
 }
 
+/// Each column, and whether it is shown.
+type Shown = HashMap<&'static str, bool>;
+
 /// What was read for one page.
 struct Found {
     customers: Vec<Customer>,
@@ -142,7 +148,9 @@ async fn read(user: &PageUser, db: &Db, asked: &Asked) -> Result<Found> {
     db.read_tenant(user.tenant(), async |tx| {
         let (mut customers, counts, areas, ()) = futures_util::try_join!(
             list::list(tx, &filter, order, mark.as_ref(), PAGE.and_one()),
-            list::count(tx, &any_status),
+            tx.recently(COUNTS, asked.href("", "status", &[]), async || {
+                list::count(tx, &any_status).await
+            }),
             areas::find_choices(tx),
             rules::check_filter(tx, &filter)
         )?;
@@ -263,7 +271,9 @@ fn columns(asked: &Asked, area_word: &str) -> HashMap<&'static str, Column> {
     ])
 }
 
-fn rows(found: &Found, names: &HashMap<AreaId, &str>, zone: chrono_tz::Tz) -> Vec<Row> {
+fn rows(found: &Found, names: &HashMap<AreaId, &str>, show: &Shown, zone: chrono_tz::Tz) -> Vec<Row> {
+    let shown = |key: &str| show.get(key).copied().unwrap_or_default();
+    let (with_created, with_updated) = (shown("created"), shown("updated"));
     found
         .customers
         .iter()
@@ -281,15 +291,15 @@ fn rows(found: &Found, names: &HashMap<AreaId, &str>, zone: chrono_tz::Tz) -> Ve
                 address: details.street_address.clone().unwrap_or_default(),
                 status: details.status.as_str(),
                 status_label: details.status.label(),
-                created: Moment::day(customer.created_at, zone),
-                updated: Moment::at(customer.updated_at, zone),
+                created: with_created.then(|| Moment::day(customer.created_at, zone)),
+                updated: with_updated.then(|| Moment::at(customer.updated_at, zone)),
             }
         })
         .collect()
 }
 
 /// Which columns are shown: what the address chooses, else what this browser chose last, else ours.
-fn shown_columns(user: &PageUser, request: &Request, asked: &Asked) -> HashMap<&'static str, bool> {
+fn shown_columns(user: &PageUser, request: &Request, asked: &Asked) -> Shown {
     let kept = user.access.read_cookie(request, COLUMNS_COOKIE);
     let chosen: Option<Vec<&str>> = match (&asked.columns, kept) {
         (Some(columns), _) => Some(columns.iter().map(String::as_str).collect()),
@@ -302,12 +312,7 @@ fn shown_columns(user: &PageUser, request: &Request, asked: &Asked) -> HashMap<&
         .collect()
 }
 
-fn page_of(
-    user: &PageUser,
-    asked: &Asked,
-    found: &Found,
-    show: HashMap<&'static str, bool>,
-) -> Result<ListPage> {
+fn page_of(user: &PageUser, asked: &Asked, found: &Found, show: Shown) -> Result<ListPage> {
     let area_word = user.shell.brand.area_word.clone();
     let chosen = asked.area.map(|id| id.to_string()).unwrap_or_default();
     let names = found.areas.iter().map(|area| (area.id, area.name.as_str())).collect();
@@ -329,9 +334,9 @@ fn page_of(
         clear_href: PATH,
         columns: columns(asked, &area_word),
         column_choices,
+        customers: rows(found, &names, &show, user.tenant().time_zone.0),
         show,
         carried: carried.map(|(name, value)| Carried { name, value }).collect(),
-        customers: rows(found, &names, user.tenant().time_zone.0),
         pager: pager(asked, found)?,
         list_total: total_of(&found.counts, asked.status),
         filtered: asked.is_filtered(),

@@ -20,7 +20,7 @@ use crate::{
         tree::{self, PlantTree},
     },
     types::{Coordinates, InstallationId, LcpId, Limit, NapId},
-    web::{Body, Json},
+    web::{Body, Json, compressed},
 };
 use rust_decimal::Decimal;
 
@@ -115,7 +115,7 @@ impl LightApi {
     /// Show the plant on a map.
     ///
     /// GeoJSON of what lies inside a box and what the caller may see. Layers with too many points come gathered.
-    #[oai(path = "/plant/map", method = "get")]
+    #[oai(path = "/plant/map", method = "get", transform = "compressed")]
     async fn get_plant_map(
         &self,
         by: ApiUser<ViewPlant>,

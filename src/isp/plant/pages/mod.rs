@@ -29,7 +29,7 @@ use crate::{
         typed::Site,
     },
     types::degrees,
-    web::RouteTable,
+    web::{RouteTable, compressed},
 };
 
 const PATH: &str = "/plant";
@@ -61,7 +61,7 @@ pub fn pages(table: &mut RouteTable) {
     table.page::<EditPlant>(Method::POST, "/plant/naps/:id/ports/:number", ports::change_port);
     table.page::<DeletePlant>(Method::POST, "/plant/naps/:id/delete", naps::delete_nap);
     table.page::<ViewPlant>(Method::GET, "/plant/map", map::show_map);
-    table.page::<ViewPlant>(Method::GET, "/plant/map/data", map::map_data);
+    table.page::<ViewPlant>(Method::GET, "/plant/map/data", compressed(map::map_data));
     table.page::<ViewPlant>(Method::GET, "/plant/map/found/data", map::found_data);
     table.page::<ViewPlant>(Method::GET, "/plant/tree", tree::show_tree);
     table.page::<ViewPlant>(Method::GET, "/plant/nearest", nearest::show_nearest);

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use super::{counts_of, ground_of, halves, held_ports, port_counts};
+use super::{counts_of, ground_of, halves};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
@@ -55,14 +55,21 @@ macro_rules! counted {
     };
 }
 
+/// The ports below `l`. An LCP has thousands: they are counted by their NAPs' capacities and by who holds one, and only the few
+/// that are faulty or reserved are looked at. What is terminated holds none.
 macro_rules! counted_from {
     () => {
         concat!(
-            "LEFT JOIN area a ON a.id = l.area_id CROSS JOIN LATERAL (SELECT ",
-            port_counts!(),
-            " FROM splitter s JOIN nap n ON n.splitter_id = s.id JOIN ",
-            held_ports!(),
-            " ON p.nap_id = n.id WHERE s.lcp_id = l.id) c"
+            "LEFT JOIN area a ON a.id = l.area_id CROSS JOIN LATERAL (SELECT t.total, t.used, ",
+            "t.total - t.used - t.reserved - t.faulty AS free, t.reserved, t.faulty FROM (",
+            "SELECT coalesce(sum(n.port_capacity), 0)::bigint AS total, coalesce(sum(u.n), 0)::bigint AS used, ",
+            "coalesce(sum(o.reserved), 0)::bigint AS reserved, coalesce(sum(o.faulty), 0)::bigint AS faulty ",
+            "FROM splitter s JOIN nap n ON n.splitter_id = s.id ",
+            "CROSS JOIN LATERAL (SELECT count(*) AS n FROM installation i WHERE i.nap_id = n.id) u ",
+            "CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE NOT p.is_faulty) AS reserved, ",
+            "count(*) FILTER (WHERE p.is_faulty) AS faulty FROM nap_port p WHERE p.nap_id = n.id ",
+            "AND (p.is_faulty OR p.reserved_until > now()) AND NOT EXISTS (SELECT FROM installation i ",
+            "WHERE i.nap_id = p.nap_id AND i.nap_port = p.number)) o WHERE s.lcp_id = l.id) t) c"
         )
     };
 }
