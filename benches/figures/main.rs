@@ -15,7 +15,10 @@
 )]
 
 mod bare;
+mod books;
 mod calls;
+mod clock;
+mod isp;
 mod latency;
 mod load;
 mod memory;
@@ -35,7 +38,7 @@ use table::Table;
 use world::World;
 
 /// What can be measured alone.
-const GROUPS: [&str; 5] = ["calls", "latency", "signups", "memory", "migrations"];
+const GROUPS: [&str; 7] = ["calls", "latency", "signups", "memory", "isp", "clock", "migrations"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,6 +65,12 @@ async fn main() -> ExitCode {
     }
     if asked("memory") {
         memory::measure(&world, &mut table).await;
+    }
+    if asked("isp") {
+        isp::measure(&world, &mut table).await;
+    }
+    if asked("clock") {
+        clock::measure(&world, &mut table).await;
     }
     if asked("migrations") {
         migrations::measure(&world, &mut table).await;

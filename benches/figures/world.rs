@@ -115,9 +115,19 @@ impl World {
         }
     }
 
+    /// Tenants that an earlier version of the program made.
+    fn migrate(&self) {
+        let output =
+            self.command(&["migrate", "--parallel", "2"]).output().expect("the program can be started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     async fn fill(&mut self) {
-        let server = self.server("web").await;
         let mut known = self.read_known();
+        if !known.is_empty() {
+            self.migrate();
+        }
+        let server = self.server("web").await;
         let missing: Vec<String> =
             (0..TENANTS).map(slug_of).filter(|slug| !known.contains_key(slug)).collect();
         if !missing.is_empty() {
@@ -223,7 +233,7 @@ fn start_postgres(folder: &Path) -> String {
     String::from_utf8(output.stdout).expect("a URL").trim().to_owned()
 }
 
-async fn make_tenant(server: &Server, http: &reqwest::Client, slug: String) -> Tenant {
+pub async fn make_tenant(server: &Server, http: &reqwest::Client, slug: String) -> Tenant {
     let host = format!("{slug}.{BASE_DOMAIN}");
     server.sign_up(http, &slug).await;
     let token = server.access_token(http, &host).await;
