@@ -43,18 +43,17 @@ const NAMES: &[(&str, &str)] = &[
     ("technician_id", "staff"),
 ];
 
-/// Filters that only compare, and look nothing up: of anybody else there is nothing here, and the list is empty. Who wrote or took
-/// something may be gone long since.
+/// Filters that only compare, and look nothing up: of anybody else there is nothing here, and the list is empty. The trail outlives
+/// whom and what it tells of: who did something and what it was done to may be gone long since, and is asked for all the same.
 const FINDS_NOTHING: &[(&str, &str)] = &[
     ("/api/v1/audit-events", "actor"),
     ("/api/v1/audit-events", "object_id"),
     ("/api/v1/audit-events/export", "actor"),
     ("/api/v1/audit-events/export", "object_id"),
-    ("/api/v1/payments", "received_by"),
-    ("/api/v1/payments", "shift_id"),
-    ("/api/v1/payments/export", "received_by"),
-    ("/api/v1/tickets", "outage_id"),
 ];
+
+/// Parameters of a query that take an id among other words.
+const ALSO_IDS: &[&str] = &["assigned_to"];
 
 /// What goes with an id, so that nothing else is wrong.
 fn companions(path: &str, name: &str) -> Value {
@@ -85,7 +84,7 @@ fn known(name: &str) -> Option<Value> {
     })
 }
 
-type Ids = BTreeMap<String, Vec<String>>;
+pub type Ids = BTreeMap<String, Vec<String>>;
 
 /// The id of a list's item, which may stand in the row that the item is about.
 fn id_of(item: &Value) -> Option<String> {
@@ -94,7 +93,7 @@ fn id_of(item: &Value) -> Option<String> {
 }
 
 /// The ids that a provider sees, by collection; the nested ones by their whole path.
-async fn ids_of(api: &Api, document: &Value) -> Ids {
+pub async fn ids_of(api: &Api, document: &Value) -> Ids {
     let mut ids = Ids::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(collection) = path.strip_prefix("/api/v1/").filter(|path| !path.contains('{')) else {
@@ -367,10 +366,11 @@ impl Tried {
 }
 
 fn is_id(operation: &Operation<'_>, parameter: &Value) -> bool {
-    operation.resolve(&parameter["schema"])["format"] == "uuid"
+    let is_also = parameter["in"] == "query" && ALSO_IDS.contains(&parameter["name"].as_str().unwrap());
+    is_also || operation.resolve(&parameter["schema"])["format"] == "uuid"
 }
 
-async fn furnished() -> (Tenant, Api) {
+pub async fn furnished() -> (Tenant, Api) {
     let tenant = tenant().await;
     let api = tenant.api().await;
     let mut walk = Walk::new(&api, &tenant.owner_id);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Server, Settings, Tenant, mailbox::until, sql, tenant_on, text},
     imports::{IMPORTS, counts, end_of, errors_of, import, start, upload},
+    isolation_http::rows_of,
     shop::Shop,
 };
 
@@ -339,30 +340,181 @@ async fn what_was_brought_forward_lives_on_like_any_period() {
     assert_eq!((counts(&again), brought(&again)), ((0, 0, 2, 0), (0, 0)), "{again}");
 }
 
-#[tokio::test]
-async fn another_tenants_plant_and_plans_are_nobodys() {
+/// What a column of the file may name.
+enum Names {
+    /// Nothing that is in the books: the cell is a value of the customer's own.
+    Nothing,
+    /// Something that must be here: what each of these statements finds at another provider is refused with this code.
+    Something(&'static str, &'static [&'static str]),
+    /// Perhaps a customer who is here: what each of these finds at another provider finds nobody, and the row is a new customer.
+    Somebody(&'static [&'static str]),
+}
+
+/// Every column of the file. One that is missing here fails the test until it is said what it may name.
+const COLUMNS: &[(&str, Names)] = &[
+    ("first_name", Names::Nothing),
+    ("last_name", Names::Nothing),
+    ("full_name", Names::Nothing),
+    ("email", Names::Somebody(&["email"])),
+    ("phone_primary", Names::Somebody(&["phone_primary"])),
+    ("street_address", Names::Nothing),
+    (
+        "area",
+        Names::Something(
+            "unknown_area",
+            &["SELECT name FROM area", "SELECT code FROM area", "SELECT id FROM area"],
+        ),
+    ),
+    ("status", Names::Nothing),
+    ("notes", Names::Nothing),
+    ("latitude", Names::Nothing),
+    ("longitude", Names::Nothing),
+    ("reference", Names::Somebody(&["reference", "id"])),
+    (
+        "nap",
+        Names::Something(
+            "unknown_nap",
+            &[
+                "SELECT code FROM nap WHERE code = 'NAP-0002'",
+                "SELECT 'SP-1/' || code FROM nap WHERE code = 'NAP-0002'",
+                "SELECT 'LCP-1/SP-1/' || code FROM nap WHERE code = 'NAP-0002'",
+                "SELECT name FROM nap WHERE code = 'NAP-0002'",
+                "SELECT id FROM nap WHERE code = 'NAP-0002'",
+                "SELECT id FROM nap WHERE code = 'NAP-0001'",
+            ],
+        ),
+    ),
+    // Both have a NAP of this code, and the other's has a port more.
+    ("nap_port", Names::Something("out_of_range", &["SELECT max(number) FROM nap_port"])),
+    ("installed_on", Names::Nothing),
+    (
+        "plan",
+        Names::Something(
+            "unknown_plan",
+            &[
+                "SELECT name FROM plan WHERE name LIKE 'Secret%'",
+                "SELECT id FROM plan WHERE name LIKE 'Secret%'",
+                "SELECT id FROM plan WHERE name = 'Fiber 50'",
+            ],
+        ),
+    ),
+    ("paid_until", Names::Nothing),
+];
+
+/// The columns that the program knows, as its document lists them.
+async fn columns(shop: &Shop) -> Vec<String> {
+    let document = shop.api.get("/api/openapi.json").await.expect(200);
+    let mapping = document.pointer("/components/schemas/ImportMapping/properties").unwrap();
+    mapping.as_object().unwrap().keys().cloned().collect()
+}
+
+/// A row that is right, column by column, of somebody of this name and on the port of this number.
+fn right(column: &str, (first_name, last_name): (&str, &str), n: usize, soon: NaiveDate) -> String {
+    match column {
+        "first_name" => first_name.into(),
+        "last_name" => last_name.into(),
+        "email" => format!("ana{n}@walk.example"),
+        "phone_primary" => format!("+63917123{n:04}"),
+        "street_address" => format!("{n} Rizal St."),
+        "area" => "Carmen".into(),
+        "reference" => format!("A-{n:04}"),
+        "nap" => "NAP-0001".into(),
+        "nap_port" => n.to_string(),
+        "plan" => "Fiber 50".into(),
+        "paid_until" => soon.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A file of rows that are right but for one cell each, and its mapping.
+fn file_of(
+    columns: &[String],
+    name: (&str, &str),
+    wrong: &[(&str, String)],
+    soon: NaiveDate,
+) -> (String, Value) {
+    let mut mapping = serde_json::Map::new();
+    let shown: Vec<&String> = columns.iter().filter(|column| *column != "full_name").collect();
+    for (at, column) in shown.iter().enumerate() {
+        mapping.insert((*column).clone(), json!(at));
+    }
+    let mut file: Vec<String> = vec![shown.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(",")];
+    for (n, (field, value)) in (1..).zip(wrong) {
+        let cell =
+            |column: &&String| if column == field { value.clone() } else { right(column, name, n, soon) };
+        file.push(shown.iter().map(cell).collect::<Vec<_>>().join(","));
+    }
+    (file.join("\n") + "\n", Value::Object(mapping))
+}
+
+/// Two providers: the other one has a NAP, a plan and an area more, and a customer.
+async fn neighbours() -> (Shop, Shop) {
     let (shop, other) = (Shop::open().await, Shop::open().await);
     build(&shop, 1).await;
     build(&other, 2).await;
     plan(&other, "Secret 1000", "100.00").await;
-    let foreign = other.ask("SELECT id FROM nap WHERE code = 'NAP-0002' LIMIT 1").await;
-    let foreign_plan = other.ask("SELECT id FROM plan WHERE name = 'Secret 1000'").await;
+    shop.api.post("/api/v1/areas", json!({"name": "Carmen"})).await.expect(201);
+    other.api.post("/api/v1/areas", json!({"name": "Bulua", "code": "BUL"})).await.expect(201);
+    let theirs = json!({"first_name": "Zoe", "last_name": "Lim", "reference": "Z-1", "email": "zoe@theirs.example",
+        "phone_primary": "+639179990000"});
+    other.api.post("/api/v1/customers", theirs).await.expect(201);
+    shop.run("DELETE FROM nap_port WHERE number > 24; UPDATE nap SET port_capacity = 24").await;
+    (shop, other)
+}
+
+#[tokio::test]
+async fn a_cell_that_names_what_another_provider_has_names_nothing() {
+    let (shop, other) = neighbours().await;
     let soon = day(&shop, 5).await;
-    let file = format!(
-        "{HEADER}A-1,Ana,Cruz,NAP-0002,1,,,\nA-2,Ben,Cruz,{foreign},1,,,\n\
-         A-3,Cara,Cruz,,,,Secret 1000,{soon}\nA-4,Dan,Cruz,,,,{foreign_plan},{soon}\n"
+    let all = columns(&shop).await;
+    let mut wrong: Vec<(&str, String)> = Vec::new();
+    let mut expected = Vec::new();
+    let mut persons: Vec<(&str, String)> = Vec::new();
+    for column in &all {
+        let known = COLUMNS.iter().find(|(name, _)| name == column);
+        match &known.unwrap_or_else(|| panic!("what may {column} name of another provider?")).1 {
+            Names::Nothing => {}
+            Names::Something(code, found) => {
+                for statement in *found {
+                    wrong.push((column, other.ask(statement).await));
+                    expected.push((i64::try_from(wrong.len()).unwrap() + 1, column.as_str(), *code));
+                }
+            }
+            Names::Somebody(found) => {
+                for what in *found {
+                    let theirs =
+                        other.ask(&format!("SELECT {what} FROM customer WHERE reference = 'Z-1'")).await;
+                    persons.push((column, theirs));
+                }
+            }
+        }
+    }
+    assert!(wrong.len() > 10 && persons.len() == 4, "{wrong:?} {persons:?}");
+
+    let (own, theirs) = (shop.ask(ALL_ROWS).await, rows_of(&other.tenant).await);
+    let (file, mapping) = file_of(&all, ("Ana", "Cruz"), &wrong, soon);
+    for dry_run in [true, false] {
+        let choices = json!({"mapping": mapping, "create_areas": false, "dry_run": dry_run});
+        let done = import(&shop.api, "foreign.csv", file.as_bytes(), choices).await;
+        assert_eq!(counts(&done), (0, 0, 0, i64::try_from(wrong.len()).unwrap()), "{file}\n{done}");
+        assert_eq!(errors(&shop, &done).await, named(&expected), "{file}");
+        assert_eq!(shop.ask(ALL_ROWS).await, own);
+    }
+    // Whoever is known to another provider alone is new here, however rows are matched.
+    let (file, mapping) = file_of(&all, ("Zoe", "Lim"), &persons, soon);
+    for match_by in ["any", "reference", "email", "phone_name"] {
+        let choices =
+            json!({"mapping": mapping, "dry_run": true, "match_by": match_by, "on_match": "update"});
+        let done = import(&shop.api, "persons.csv", file.as_bytes(), choices).await;
+        assert_eq!(counts(&done), (4, 0, 0, 0), "{match_by}: {file}\n{done}");
+    }
+    let done = import(&shop.api, "persons.csv", file.as_bytes(), json!({"mapping": mapping})).await;
+    assert_eq!(
+        (counts(&done), brought(&done)),
+        ((4, 0, 0, 0), (4, 4)),
+        "the rows are right but for what they name: {done}"
     );
-    let (own, theirs) = (shop.ask(ALL_ROWS).await, other.ask(ALL_ROWS).await);
-    let done = import(&shop.api, "foreign.csv", file.as_bytes(), json!({})).await;
-    assert_eq!(counts(&done), (0, 0, 0, 4), "{done}");
-    let expected = [
-        (2, "nap", "unknown_nap"),
-        (3, "nap", "unknown_nap"),
-        (4, "plan", "unknown_plan"),
-        (5, "plan", "unknown_plan"),
-    ];
-    assert_eq!(errors(&shop, &done).await, named(&expected));
-    assert_eq!((shop.ask(ALL_ROWS).await, other.ask(ALL_ROWS).await), (own, theirs));
+    assert_eq!(rows_of(&other.tenant).await, theirs, "the other provider's rows changed");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const NAMES: [&str; 9] = [
 ];
 
 /// A tenant in a zone, and a superuser inside its schema.
-async fn tenant_in(zone: &str) -> (Tenant, Api, Client) {
+pub async fn tenant_in(zone: &str) -> (Tenant, Api, Client) {
     let tenant = tenant().await;
     let api = tenant.api().await;
     let client = sql(&tenant.server.database).await;
@@ -32,20 +32,20 @@ async fn tenant_in(zone: &str) -> (Tenant, Api, Client) {
 }
 
 /// `2028-02-28 23:59:59` on the clocks of a zone; of an hour that comes twice the first.
-fn at(zone: Tz, text: &str) -> chrono::DateTime<Utc> {
+pub fn at(zone: Tz, text: &str) -> chrono::DateTime<Utc> {
     let local = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap();
     zone.from_local_datetime(&local).earliest().unwrap().to_utc()
 }
 
-struct Books<'a> {
-    client: &'a Client,
-    zone: Tz,
+pub struct Books<'a> {
+    pub client: &'a Client,
+    pub zone: Tz,
     area: Uuid,
     plan: Uuid,
 }
 
 impl<'a> Books<'a> {
-    async fn open(client: &'a Client, zone: Tz) -> Self {
+    pub async fn open(client: &'a Client, zone: Tz) -> Self {
         let (area, plan) = (Uuid::now_v7(), Uuid::now_v7());
         client.execute("INSERT INTO area (id, name) VALUES ($1, 'North')", &[&area]).await.unwrap();
         client
@@ -58,7 +58,7 @@ impl<'a> Books<'a> {
         Self { client, zone, area, plan }
     }
 
-    async fn customer(&self, name: &str, created: &str) -> (Uuid, Uuid) {
+    pub async fn customer(&self, name: &str, created: &str) -> (Uuid, Uuid) {
         let (customer, installation) = (Uuid::now_v7(), Uuid::now_v7());
         let created = at(self.zone, created);
         self.client
@@ -80,7 +80,7 @@ impl<'a> Books<'a> {
     }
 
     /// A paid period of 30 days: sold, begun and paid at once.
-    async fn sale(&self, (customer, installation): (Uuid, Uuid), when: &str, method: &str) -> Uuid {
+    pub async fn sale(&self, (customer, installation): (Uuid, Uuid), when: &str, method: &str) -> Uuid {
         let (period, payment, when) = (Uuid::now_v7(), Uuid::now_v7(), at(self.zone, when));
         self.client
             .execute(
@@ -100,11 +100,20 @@ impl<'a> Books<'a> {
             )
             .await
             .unwrap();
+        self.client
+            .execute(
+                "INSERT INTO customer_account (customer_id, first_paid_id) VALUES ($1, $2) ON CONFLICT (customer_id) DO UPDATE \
+                 SET first_paid_id = (SELECT id FROM subscription WHERE customer_id = $1 AND paid_amount > 0 \
+                 ORDER BY starts_at, id LIMIT 1)",
+                &[&customer, &period],
+            )
+            .await
+            .unwrap();
         payment
     }
 
     /// What was paid, and how much of it lies on periods.
-    async fn payment(
+    pub async fn payment(
         &self,
         id: Uuid,
         customer: Uuid,
@@ -129,13 +138,13 @@ fn figure<'a>(report: &'a Value, key: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("no {key} in {report}"))["value"].as_str().unwrap()
 }
 
-fn table<'a>(report: &'a Value, key: &str) -> &'a Vec<Value> {
+pub fn table<'a>(report: &'a Value, key: &str) -> &'a Vec<Value> {
     let tables = report["tables"].as_array().unwrap();
     tables.iter().find(|table| table["key"] == key).unwrap()["rows"].as_array().unwrap()
 }
 
 /// The zones: one without summer time, and two in which clocks change within the fixture's months.
-const ZONES: [&str; 3] = ["Asia/Manila", "Europe/Berlin", "America/New_York"];
+pub const ZONES: [&str; 3] = ["Asia/Manila", "Europe/Berlin", "America/New_York"];
 
 /// The fixture, in days of the tenant's zone:
 ///

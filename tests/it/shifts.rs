@@ -1,8 +1,14 @@
 //! The cashier's drawer.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::{harness::text, shop::Shop};
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use crate::{
+    harness::{Server, Settings, Tenant, mailbox::until, sql, tenant_on, text},
+    shop::Shop,
+};
 
 #[tokio::test]
 async fn a_drawer_is_opened_filled_and_counted() {
@@ -70,4 +76,85 @@ async fn a_close_and_a_payment_at_once_agree() {
         closed["expected_cash"],
         shop.api.get(close.trim_end_matches("/close")).await.expect(200)["cash_in"]
     );
+}
+
+async fn shop_of(tenant: Tenant) -> Shop {
+    let (api, schema) = (tenant.api().await, tenant.schema().await);
+    let db = Arc::new(sql(&tenant.server.database).await);
+    Shop { tenant, api, db, schema }
+}
+
+/// What there is of a close: when, expected, counted and the entry of the trail, in one text.
+async fn closed(shop: &Shop) -> String {
+    shop.ask(
+        "SELECT (SELECT concat_ws(' ', closed_at IS NOT NULL, expected_cash, counted_cash, note) FROM cash_shift) || ' ' || \
+         (SELECT count(*) FROM audit_event WHERE action = 'shift.closed')",
+    )
+    .await
+}
+
+/// Holds a table against writing, as somebody who looks behind the scenes.
+async fn held(shop: &Shop, table: &str) -> Client {
+    let holder = sql(&shop.tenant.server.database).await;
+    holder.batch_execute(&format!("BEGIN; LOCK TABLE {}.{table} IN SHARE MODE", shop.schema)).await.unwrap();
+    holder
+}
+
+/// Sends a close that waits at a held table, kills the server meanwhile, and lets the table go when nobody waits any more.
+async fn killed_at(shop: &Shop, server: &Server, table: &str, close: &str) {
+    let holder = held(shop, table).await;
+    let (api, path) = (shop.api.clone(), close.to_owned());
+    let asked =
+        tokio::spawn(
+            async move { api.try_post(&path, json!({"counted_cash": "90", "note": "Ten short"})).await },
+        );
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = '{}' AND c.relname = '{table}' AND NOT l.granted",
+        shop.schema
+    );
+    until("the close to wait", async || (shop.ask(&waits).await == "1").then_some(())).await;
+    server.kill();
+    assert_eq!(asked.await.unwrap(), None, "nobody was answered");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let busy = format!(
+        "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = '{}' AND c.relname = 'cash_shift'",
+        shop.schema
+    );
+    until("its connection to be gone", async || (shop.ask(&busy).await == "0").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_close_that_is_killed_leaves_the_drawer_open_and_whole() {
+    let server = Server::own("shifts_killed", Settings::default()).await;
+    let mut shop = shop_of(tenant_on(server).await).await;
+    let (customer, _) = shop.installation().await;
+    let shift = shop.api.post("/api/v1/shifts", json!({"opening_cash": "0"})).await.expect(201);
+    let pay = format!("/api/v1/customers/{customer}/payments");
+    shop.api.post(&pay, json!({"amount": "100", "method": "cash"})).await.expect(201);
+    let path = format!("/api/v1/shifts/{}", text(&shift, "/id"));
+    let close = format!("{path}/close");
+    let open = closed(&shop).await;
+    assert_eq!(open, "f 0");
+    // Before anything of it is written, and with the count written but not the trail.
+    let mut server = server;
+    for (table, taken) in [("cash_shift", "100.00"), ("audit_event", "105.00")] {
+        killed_at(&shop, server, table, &close).await;
+        assert_eq!(closed(&shop).await, open, "killed at {table}: half of a close was left");
+        server = server.sibling(Settings::default());
+        shop = shop_of(Tenant { server, ..shop.tenant }).await;
+        let still = shop.api.get(&path).await.expect(200);
+        assert_eq!((&still["closed_at"], &still["cash_in"]), (&Value::Null, &json!(taken)), "{still}");
+        // The drawer still takes money.
+        shop.api.post(&pay, json!({"amount": "5", "method": "cash"})).await.expect(201);
+        shop.api.post("/api/v1/shifts", json!({"opening_cash": "0"})).await.refused(409, "shift_open");
+    }
+    let body = json!({"counted_cash": "90", "note": "Twenty short"});
+    let done = shop.api.post(&close, body).await.expect(200);
+    assert_eq!((&done["expected_cash"], &done["difference"]), (&json!("110.00"), &json!("-20.00")), "{done}");
+    assert_eq!(closed(&shop).await, "t 110.00 90.00 Twenty short 1");
+    shop.api.post(&close, json!({"counted_cash": "1"})).await.refused(409, "shift_closed");
+    shop.adds_up().await;
+    assert!(server.terminate());
 }

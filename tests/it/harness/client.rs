@@ -74,7 +74,10 @@ impl Api {
     /// The status alone, or none when the server went away before it answered.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<u16> {
         let url = format!("http://{}{path}", self.address);
-        let request = self.http.post(url).header("host", &self.host).json(&body);
+        let mut request = self.http.post(url).header("host", &self.host).json(&body);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
         Some(request.send().await.ok()?.status().as_u16())
     }
 
