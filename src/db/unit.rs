@@ -157,10 +157,13 @@ impl Tx {
         self.answer(self.client()?.execute(&statement, params)).await
     }
 
-    /// From here on statements of this unit of work are planned for what they are asked, each time. PostgreSQL would settle on one plan
-    /// for all ranges of time or place, and takes all of them to be small. For units that read much.
+    /// From here on statements of this unit of work are planned for what they are asked, each time: PostgreSQL would settle on one
+    /// plan for all ranges of time or place, and takes all of them to be small. No helpers are started, each of which costs more than
+    /// it saves here, and what lies together in time is read by index. For units that read much.
     pub async fn plan_for_each(&self) -> Result<()> {
-        self.query_one("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)", &[]).await.map(drop)
+        self.execute("SET LOCAL plan_cache_mode = force_custom_plan", &[]).await?;
+        self.execute("SET LOCAL max_parallel_workers_per_gather = 0", &[]).await?;
+        self.execute("SET LOCAL random_page_cost = 1.1", &[]).await.map(drop)
     }
 
     /// Simple-protocol text. Only `tenancy/` has texts that are not constants, and only schema and role names stand in them.

@@ -55,20 +55,30 @@ pub fn handlers(runner: &mut Runner, db: &Db) {
     );
 }
 
-/// Does all that is due, and says when to look next.
+/// Does all that is due, and says when to look next. A batch is one transaction, from the look to the next: a connection that
+/// comes to a tenant first learns its tables, which costs more than the work, and the next connection would learn them again.
 async fn tick(db: &Db, tenant: &Tenant) -> Result<Next> {
     // One moment for all of it: what falls due meanwhile is what the next look is for.
     let now = Utc::now();
-    let zone = tenant.time_zone.0;
-    let seen = db.read_tenant(tenant, async |tx| look(tx, zone, now).await).await?;
-    if !(seen.ends || seen.lapses || seen.reminds) {
-        return Ok(Next::Again(seen.next));
+    loop {
+        let (may_be_more, next) = db.in_tenant(tenant, async |tx| batch(tx, tenant, now).await).await?;
+        if !may_be_more {
+            return Ok(Next::Again(next));
+        }
     }
-    while seen.ends && db.in_tenant(tenant, async |tx| expire(tx, tenant, now).await).await? {}
-    while seen.lapses && db.in_tenant(tenant, async |tx| lapse(tx, now).await).await? {}
-    while seen.reminds && db.in_tenant(tenant, async |tx| remind(tx, tenant, now).await).await? {}
-    let seen = db.read_tenant(tenant, async |tx| look(tx, zone, now).await).await?;
-    Ok(Next::Again(seen.next))
+}
+
+/// Works through a batch of what is due, if anything is. Answers whether there may be more, and when something is next.
+async fn batch(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<(bool, DateTime<Utc>)> {
+    let zone = tenant.time_zone.0;
+    let seen = look(tx, zone, now).await?;
+    if !(seen.ends || seen.lapses || seen.reminds) {
+        return Ok((false, seen.next));
+    }
+    let mut may_be_more = seen.ends && expire(tx, tenant, now).await?;
+    may_be_more |= seen.lapses && lapse(tx, now).await?;
+    may_be_more |= seen.reminds && remind(tx, tenant, now).await?;
+    Ok((may_be_more, look(tx, zone, now).await?.next))
 }
 
 fn day_and_time(at: DateTime<Utc>, zone: Tz) -> String {
@@ -205,13 +215,14 @@ async fn tell(tx: &TenantTx, mut endings: Vec<Ending>, days: i16, zone: Tz) -> R
     events::tell_each(tx, &news, "/my").await
 }
 
-/// Lets installations go whose grace ran out. Answers whether there may be more.
+/// Lets installations go whose grace ran out. Answers whether there may be more. Whoever holds one says what it is when done:
+/// nobody is waited for, since others are locked by now and not in this order.
 async fn lapse(tx: &TenantTx, now: DateTime<Utc>) -> Result<bool> {
     let policy = policy::get(tx).await?;
     let rows = tx
         .query(
             "SELECT id FROM installation WHERE status = 'active' AND paid_until <= $3::timestamptz - make_interval(days => $1) \
-             ORDER BY paid_until, id LIMIT $2 FOR NO KEY UPDATE",
+             ORDER BY paid_until, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
             &[&i32::from(policy.grace_days), &BATCH, &now],
         )
         .await?;
