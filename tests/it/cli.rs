@@ -1,7 +1,7 @@
 //! The command line: help, exit codes, what scripts read, and what must hold when processes start, die and start again at once.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -323,30 +323,32 @@ async fn a_new_provider_is_filled_with_the_demo_once() {
     );
 }
 
-/// The tables that came after version 1, as the migrations' own files name them.
-fn later_tables() -> Vec<String> {
+/// What came after version 1 and is begun with `CREATE {what} `, as the migrations' own files name it, in the tenant's schema.
+fn later(what: &str, schema: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations_tenant");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let later = files.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("V1__"));
-    let tables = |path: PathBuf| -> Vec<String> {
+    let begin = format!("CREATE {what} ");
+    let mut names = Vec::new();
+    for path in files.filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("V1__")) {
         let sql = std::fs::read_to_string(path).unwrap();
-        let named = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
-        named.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect()
-    };
-    later.flat_map(tables).collect()
+        let named = sql.lines().filter_map(|line| line.strip_prefix(&begin));
+        names.extend(named.map(|rest| format!("{schema}.{}", rest.split_whitespace().next().unwrap())));
+    }
+    names.join(", ")
 }
 
 /// Puts a tenant's schema back to what version 1 made.
 async fn set_back(client: &tokio_postgres::Client, schema: &str) {
-    let later: Vec<String> = later_tables().iter().map(|table| format!("{schema}.{table}")).collect();
     client
         .batch_execute(&format!(
             "BEGIN;
              DROP TABLE {} CASCADE;
+             DROP INDEX IF EXISTS {};
              DELETE FROM {schema}.refinery_schema_history WHERE version > 1;
              UPDATE public.tenant_schema_state SET version = 1 WHERE schema_name = '{schema}';
              COMMIT",
-            later.join(", ")
+            later("TABLE", schema),
+            later("INDEX", schema),
         ))
         .await
         .unwrap();
