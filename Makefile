@@ -41,7 +41,7 @@ check: setup assets ## The quick checks: format and lints
 test: setup-test check test-rust test-docs lint-infra test-browser ## Set up, then every check there is
 	@echo 'make test: all passed'
 
-test-rust: setup-test assets ## Unit tests and integration tests; ARGS="..." goes to cargo test
+test-rust: setup-test assets tests/vendors/node_modules/.installed ## Unit tests and integration tests; ARGS="..." goes to cargo test
 	cargo test --locked $(ARGS)
 
 test-docs: setup assets ## The documentation of the code builds without a warning
@@ -49,6 +49,10 @@ test-docs: setup assets ## The documentation of the code builds without a warnin
 
 lint-infra: ## Lint the scripts and deployment files with the tools that are installed
 	@infra/lint.sh
+
+tests/vendors/node_modules/.installed: tests/vendors/package-lock.json tests/vendors/package.json | setup
+	npm --prefix tests/vendors ci
+	@touch $@
 
 tests/browser/node_modules/.installed: tests/browser/package-lock.json tests/browser/package.json | setup
 	npm --prefix tests/browser ci

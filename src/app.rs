@@ -25,6 +25,7 @@ use crate::{
     error::Result,
     isp::{
         areas::{self, AreasApi},
+        audience::Audience,
         billing::{self, BillingSettingsApi, PaymentsApi, ReceiptsApi, ShiftsApi, SubscriptionsApi},
         customers::{self, CustomersApi},
         imports::{self, ImportsApi},
@@ -40,6 +41,19 @@ use crate::{
     },
     jobs::Runner,
     mail::{self, Post},
+    messaging::{
+        Messaging,
+        accounts::{self, AccountsApi, senders::SenderKey},
+        contacts::{self, ContactsApi},
+        dispatch::Dispatcher,
+        figures::{self, FiguresApi},
+        hooks::{self, HooksApi},
+        live::{self, Hub},
+        messages::{self, MessagesApi},
+        suppression::{self, Links, SuppressionsApi},
+        templates::{self, TemplatesApi},
+    },
+    outbound::Outbound,
     platform,
     portal::{audit_trail, dashboard, notices, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
@@ -133,6 +147,13 @@ pub fn catalogue() -> Catalogue {
         plans::PERMISSIONS,
         billing::PERMISSIONS,
         reports::PERMISSIONS,
+        messages::PERMISSIONS,
+        contacts::PERMISSIONS,
+        templates::PERMISSIONS,
+        suppression::PERMISSIONS,
+        hooks::PERMISSIONS,
+        accounts::PERMISSIONS,
+        figures::PERMISSIONS,
         access::STAFF,
         access::ROLES,
         access::API_KEY_PERMISSIONS,
@@ -157,10 +178,17 @@ fn navigation() -> Vec<NavItem> {
         plans::NAV,
         billing::NAV,
         reports::NAV,
+        messages::NAV,
+        contacts::NAV,
+        templates::NAV,
+        hooks::NAV,
+        suppression::NAV,
+        figures::NAV,
         access::STAFF_NAV,
         access::ROLES_NAV,
         access::NAV,
         audit_trail::NAV,
+        accounts::NAV,
         settings::NAV,
     ]
     .concat()
@@ -177,6 +205,9 @@ pub struct App {
     pub tenant_keys: TenantKeys,
     pub people: People,
     pub post: Post,
+    pub messaging: Messaging,
+    /// Who watches what happens, in this process.
+    pub hub: Hub,
     /// The heads of audit chains are anchored with it.
     pub anchor: AnchorKey,
     /// Rings when a job was enqueued in this process.
@@ -200,9 +231,32 @@ impl App {
         let tenant_keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone());
         let people = People::new(access.clone(), tenant_keys.clone(), parts.resolver.clone());
         let post = Post::open(&parts.settings.mail)?;
+        let messaging = Messaging::new(
+            parts.db.clone(),
+            tenant_keys.clone(),
+            parts.resolver.clone(),
+            Outbound::new(&parts.settings.outbound)?,
+            Arc::new(Audience),
+            Links::open(parts.store.as_ref()).await?,
+            SenderKey::open(parts.store.as_ref()).await?,
+        );
         let anchor = anchor_key(parts.store.as_ref()).await?;
         let bell = Arc::new(Notify::new());
-        Ok(Self { parts, access, pages, limits, dns, tenant_keys, people, post, anchor, bell })
+        let hub = Hub::default();
+        Ok(Self {
+            parts,
+            access,
+            pages,
+            limits,
+            dns,
+            tenant_keys,
+            people,
+            post,
+            messaging,
+            hub,
+            anchor,
+            bell,
+        })
     }
 
     /// The jobs that a worker runs.
@@ -213,7 +267,16 @@ impl App {
         outages::handlers(&mut runner, &self.parts.db);
         billing::handlers(&mut runner, &self.parts.db);
         reports::handlers(&mut runner, &self.parts.db);
+        messages::handlers(&mut runner, &self.messaging);
+        hooks::handlers(&mut runner, &self.messaging);
+        contacts::handlers(&mut runner, &self.parts.db);
         runner
+    }
+
+    /// What brings messages to providers.
+    pub fn dispatcher(&self) -> Arc<Dispatcher> {
+        let failpoint = self.parts.settings.dev.failpoint.as_deref();
+        Dispatcher::new(self.messaging.clone(), self.parts.registry.clone(), failpoint)
     }
 
     /// The API inside a tenant.
@@ -259,6 +322,17 @@ impl App {
                 ReportSchedulesApi::new(parts.db.clone()),
                 ReportFilesApi::new(parts.db.clone()),
             ),
+            (
+                MessagesApi::new(self.messaging.clone()),
+                TemplatesApi::new(self.messaging.clone()),
+                SuppressionsApi::new(self.messaging.clone()),
+                HooksApi::new(parts.db.clone()),
+                AccountsApi::new(self.messaging.clone()),
+                ContactsApi::new(parts.db.clone()),
+                contacts::GroupsApi::new(parts.db.clone()),
+                contacts::ImportsApi::new(parts.db.clone()),
+                FiguresApi::new(parts.db.clone()),
+            ),
             audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
             (settings_api, notices::NoticesApi::new(parts.db.clone())),
         )
@@ -283,6 +357,15 @@ impl App {
         plans::pages(&mut table);
         billing::pages(&mut table);
         reports::pages(&mut table);
+        messages::pages(&mut table);
+        templates::pages(&mut table);
+        accounts::pages(&mut table);
+        contacts::pages(&mut table);
+        suppression::pages(&mut table);
+        hooks::pages(&mut table);
+        figures::pages(&mut table);
+        hooks::mount(&mut table, &self.messaging);
+        live::mount(&mut table, &self.messaging, &self.hub);
         subscribers::pages(&mut table);
         access::pages(&mut table);
         access::well_known(&mut table, &self.access);
@@ -339,6 +422,7 @@ impl App {
             .data(self.signups())
             .data(self.people.clone())
             .data(self.office())
+            .data(self.messaging.clone())
             .map_to_response()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -46,6 +46,7 @@ pub struct Settings {
     pub log: LogSettings,
     pub otlp: OtlpSettings,
     pub mail: MailSettings,
+    pub outbound: OutboundSettings,
     pub pool: PoolSection,
     pub limits: LimitSettings,
     pub map: MapSettings,
@@ -189,6 +190,19 @@ pub enum MailKind {
     Folder,
 }
 
+/// Calls to addresses that tenants enter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboundSettings {
+    /// Private networks that may be called all the same, also without TLS.
+    pub allowed_networks: Vec<IpNet>,
+    /// Where the names in those addresses are looked up; the system's resolver when absent.
+    pub dns_server: Option<SocketAddr>,
+    pub connect_ms: u64,
+    /// From the first byte that is sent to the last one that comes back.
+    pub timeout_ms: u64,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolSection {
@@ -237,6 +251,8 @@ pub struct DevSettings {
     /// The folder of everything that `lastmile dev` keeps.
     pub dir: PathBuf,
     pub pg_bin: Option<PathBuf>,
+    /// Where this process dies while it sends messages, for tests: `before_send`, or `in_settle:3` for the third time.
+    pub failpoint: Option<String>,
 }
 
 impl Default for Settings {
@@ -256,6 +272,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             otlp: OtlpSettings::default(),
             mail: MailSettings::default(),
+            outbound: OutboundSettings::default(),
             pool: PoolSection::default(),
             limits: LimitSettings::default(),
             map: MapSettings::default(),
@@ -298,6 +315,21 @@ impl Default for MailSettings {
     }
 }
 
+impl Default for OutboundSettings {
+    fn default() -> Self {
+        Self { allowed_networks: Vec::new(), dns_server: None, connect_ms: 5_000, timeout_ms: 20_000 }
+    }
+}
+
+impl OutboundSettings {
+    /// This machine, for development and tests.
+    pub fn on_this_machine() -> Self {
+        let here = [IpAddr::from([127, 0, 0, 0]), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        let network = |address: IpAddr| IpNet::new_assert(address, if address.is_ipv4() { 8 } else { 128 });
+        Self { allowed_networks: here.map(network).to_vec(), ..Self::default() }
+    }
+}
+
 impl Default for PoolSection {
     fn default() -> Self {
         Self { warm_schemas: 3 }
@@ -337,7 +369,7 @@ impl Default for TenantSettings {
 
 impl Default for DevSettings {
     fn default() -> Self {
-        Self { dir: PathBuf::from(".lastmile"), pg_bin: None }
+        Self { dir: PathBuf::from(".lastmile"), pg_bin: None, failpoint: None }
     }
 }
 
@@ -381,6 +413,7 @@ impl Settings {
             public_url_scheme: UrlScheme::Http,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             environment: "development".into(),
+            outbound: OutboundSettings::on_this_machine(),
             log: LogSettings {
                 format: LogFormat::Text,
                 level: "warn,lastmile=info".into(),
@@ -441,6 +474,8 @@ impl Settings {
             ("limits.burst_seconds", limits.burst_seconds),
             ("limits.signups_per_hour", limits.signups_per_hour),
             ("limits.password_links_per_hour", limits.password_links_per_hour),
+            ("outbound.connect_ms", u32::try_from(self.outbound.connect_ms).unwrap_or(u32::MAX)),
+            ("outbound.timeout_ms", u32::try_from(self.outbound.timeout_ms).unwrap_or(u32::MAX)),
         ]
         .into_iter()
         .find(|(_, n)| *n == 0);

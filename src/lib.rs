@@ -17,6 +17,8 @@ mod files;
 mod isp;
 mod jobs;
 mod mail;
+mod messaging;
+mod outbound;
 mod platform;
 mod portal;
 mod secrets;

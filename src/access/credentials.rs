@@ -11,7 +11,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use poem::{Request, http::header};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
@@ -94,10 +94,14 @@ impl Verified {
     }
 
     fn by(&self, tenant: &Tenant, request: &Request) -> By {
+        self.by_from(tenant, request.extensions().get::<Origin>().cloned())
+    }
+
+    fn by_from(&self, tenant: &Tenant, origin: Option<Origin>) -> By {
         By {
             tenant: tenant.clone(),
             actor: self.actor.clone(),
-            origin: request.extensions().get::<Origin>().cloned(),
+            origin,
             rights: self.rights.clone(),
             credential: self.credential,
         }
@@ -168,6 +172,15 @@ impl Access {
     }
 
     async fn verified(&self, tenant: &Tenant, kind: Kind, token: &str) -> Result<Option<Arc<Verified>>> {
+        let found = self.looked_up(tenant, kind, token).await?;
+        if let Some(found) = &found {
+            self.touch(tenant, found, now());
+        }
+        Ok(found)
+    }
+
+    /// The same without counting as a use of the credential.
+    async fn looked_up(&self, tenant: &Tenant, kind: Kind, token: &str) -> Result<Option<Arc<Verified>>> {
         let parts = &self.0;
         let key = CacheKey { tenant: tenant.id(), kind, hash: hash_of(token) };
         let epoch = parts.news.access_epoch(tenant.id());
@@ -177,7 +190,6 @@ impl Access {
             && known.epoch == epoch
             && known.counts_at(now)
         {
-            self.touch(tenant, &known, now);
             return Ok(Some(known));
         }
         let found = match kind {
@@ -191,7 +203,6 @@ impl Access {
         if epoch.is_some() {
             parts.verified.insert(key, found.clone()).await;
         }
-        self.touch(tenant, &found, now);
         Ok(Some(found))
     }
 
@@ -272,6 +283,54 @@ impl Access {
                 tracing::warn!(%error, "the last use of a credential was not written down");
             }
         });
+    }
+}
+
+/// A credential that outlives its request, as that of an open socket does: looked up again and again, because it may end or lose
+/// rights meanwhile. Looking does not count as using it, so that a forgotten window does not keep a session alive.
+#[derive(Clone)]
+pub struct Held {
+    access: Access,
+    tenant: Tenant,
+    kind: Kind,
+    token: SecretString,
+    origin: Option<Origin>,
+}
+
+impl Held {
+    /// The credential of a request: the session's cookie, or else what stands in `Authorization`.
+    pub fn of(access: &Access, tenant: &Tenant, request: &Request) -> Option<Self> {
+        let origin = request.extensions().get::<Origin>().cloned();
+        let cookie = access.read_cookie(request, super::sessions::COOKIE).filter(|cookie| !cookie.is_empty());
+        match (cookie, bearer(request)) {
+            (_, Ok(token)) => Some(Self::token(access, tenant, token, origin)),
+            (Some(cookie), Err(_)) if cookie.len() <= TOKEN_MAX_BYTES => Some(Self {
+                access: access.clone(),
+                tenant: tenant.clone(),
+                kind: Kind::Session,
+                token: SecretString::from(cookie),
+                origin,
+            }),
+            _ => None,
+        }
+    }
+
+    /// An access token or an API key.
+    pub fn token(access: &Access, tenant: &Tenant, token: &str, origin: Option<Origin>) -> Self {
+        let kind = if token.starts_with(KEY_PREFIX) { Kind::ApiKey } else { Kind::AccessToken };
+        let token: String = token.chars().take(TOKEN_MAX_BYTES).collect();
+        Self { access: access.clone(), tenant: tenant.clone(), kind, token: token.into(), origin }
+    }
+
+    /// Whether a browser sent it by itself.
+    pub fn is_cookie(&self) -> bool {
+        self.kind == Kind::Session
+    }
+
+    /// Whom it stands for at this moment, if it still counts.
+    pub async fn by(&self) -> Result<Option<By>> {
+        let found = self.access.looked_up(&self.tenant, self.kind, self.token.expose_secret()).await?;
+        Ok(found.map(|found| found.by_from(&self.tenant, self.origin.clone())))
     }
 }
 

@@ -315,6 +315,11 @@ struct BarePage<'a, V> {
 }
 
 impl Visitor {
+    /// Somebody who sent a request without ever having seen a page, such as a mail program: nothing of theirs is remembered.
+    pub fn passing(access: &Access, request: &Request) -> Self {
+        Self { set_cookie: None, ..Self::of(access, request) }
+    }
+
     fn of(access: &Access, request: &Request) -> Self {
         let known = access.read_cookie(request, "visitor").filter(|value| value.len() == 27);
         let (cookie, set_cookie) = match known {

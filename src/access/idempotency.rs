@@ -85,6 +85,32 @@ impl<T: Type + Send> ApiResponse for CreatedOnce<T> {
     }
 }
 
+/// 202 with a JSON body that may have been made before: the work goes on after the answer.
+#[derive(Debug, Clone)]
+pub struct AcceptedOnce<T>(pub CreatedOnce<T>);
+
+impl<T: Send> IntoResponse for AcceptedOnce<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.set_status(StatusCode::ACCEPTED);
+        response
+    }
+}
+
+impl<T: Type + Send> ApiResponse for AcceptedOnce<T> {
+    fn meta() -> MetaResponses {
+        let mut meta = Created::<T>::meta();
+        for response in &mut meta.responses {
+            response.status = response.status.map(|_created| StatusCode::ACCEPTED.as_u16());
+        }
+        meta
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 fn reused() -> Error {
     Error::invalid(
         "Idempotency-Key",

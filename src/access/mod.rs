@@ -38,12 +38,12 @@ mod well_known;
 
 pub use api::AccessApi;
 pub use by::{By, Credential, Reach, Rights};
-pub use credentials::{TokenHash, hash_of};
+pub use credentials::{Held, TokenHash, hash_of};
 pub use extract::ApiUser;
 pub use forgot::pages as forgot_pages;
 pub use gate::{Access, AccessKeys};
 pub use guard::{Bare, CheckedForm, FORM_MAX_BYTES, Guarded, PageUser, Visitor, checked_form};
-pub use idempotency::{CreatedOnce, Fingerprint, IdempotencyKey, once};
+pub use idempotency::{AcceptedOnce, CreatedOnce, Fingerprint, IdempotencyKey, once};
 pub use keys::API_KEY_PERMISSIONS;
 pub use keys_api::ApiKeyApi;
 pub use keys_pages::NAV;

@@ -42,6 +42,7 @@ pub async fn work(app: App, stop: CancellationToken) {
     tokio::join!(
         sealer.run(stop.clone()),
         app.runner().run(stop.clone()),
+        app.dispatcher().run(stop.clone()),
         every("warm schemas", WARM_EVERY, stop.clone(), move || keep_warm(warm.clone())),
         every("closing tenants", SWEEP_EVERY, stop.clone(), move || finish_closing(closing.clone())),
         every("domains", SWEEP_EVERY, stop, move || recheck_domains(domains.clone())),

@@ -56,6 +56,8 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let news = parts.registry.news().clone();
     let listening = tokio::spawn(news.listen(parts.db.clone()));
+    let hub = app.hub.clone();
+    let live = tokio::spawn(hub.clone().listen(parts.db.clone()));
     if parts.settings.migrate_on_start {
         let db = parts.db.clone();
         tasks.spawn(async move {
@@ -75,6 +77,8 @@ pub async fn serve(
         stop.cancelled().await;
         draining.begin();
         tokio::time::sleep(DRAIN_NOTICE).await;
+        // What would be open for ever comes back to another process.
+        hub.close();
     };
     let grace = parts.settings.shutdown_grace();
     Server::new_with_acceptor(TcpAcceptor::from_tokio(listener).internal()?)
@@ -92,5 +96,6 @@ pub async fn serve(
         tracing::warn!(%error, "metrics did not end well");
     }
     listening.abort();
+    live.abort();
     Ok(())
 }

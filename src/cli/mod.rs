@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod output;
 mod postgres;
+mod sender;
 mod serve;
 mod settings;
 mod tenant;
@@ -79,6 +80,12 @@ enum Command {
     /// The keys over the providers' data keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Senders of the platform's own: add, lend, stop
+    #[command(subcommand)]
+    Sender(sender::SenderCommand),
+    /// What providers have paid ahead for senders of the platform
+    #[command(subcommand)]
+    Credit(sender::CreditCommand),
     Backup(archives::BackupArgs),
     Restore(archives::RestoreArgs),
     Demo(demo::DemoArgs),
@@ -205,13 +212,15 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::User(command) => user::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
+        Command::Sender(command) => sender::run(command, global).await,
+        Command::Credit(command) => sender::credit(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,
         Command::Restore(args) => archives::restore(args, global).await,
         Command::Demo(args) => demo::run(args, global).await,
         Command::VerifyIsolation(args) => {
             verify_isolation::run(args, global.settings_for_command().await).await
         }
-        Command::Doctor(args) => doctor::run(args, global).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Config(command) => settings::run(command, global),
         Command::Openapi { platform } => serve::openapi(global.settings(), platform).await,
         Command::Completions { shell } => completions(shell),

@@ -51,6 +51,7 @@ fn values_that_make_no_sense_are_refused() {
         ((|s: &mut Settings| s.base_domain = "Not A Domain".into()) as fn(&mut Settings), "base_domain"),
         (|s| s.limits.burst_seconds = 0, "limits.burst_seconds"),
         (|s| s.mail.kind = MailKind::Smtp, "mail.url"),
+        (|s| s.outbound.timeout_ms = 0, "outbound.timeout_ms"),
     ] {
         let mut settings = Settings::default();
         mutate(&mut settings);
@@ -65,4 +66,15 @@ fn another_secret_store_replaces_the_default_one_whole() {
         load(&[("LASTMILE_SECRETS__KIND", "aws"), ("LASTMILE_SECRETS__REGION", "eu-west-1")]).unwrap();
     assert!(matches!(settings.secrets, SecretStoreSettings::Aws { .. }));
     assert!(matches!(load(&[]).unwrap().secrets, SecretStoreSettings::File { .. }));
+}
+
+#[test]
+fn only_development_may_call_its_own_machine() {
+    assert!(load(&[]).unwrap().outbound.allowed_networks.is_empty());
+    let allowed = Settings::development().outbound.allowed_networks;
+    let is_allowed = |ip: &str| allowed.iter().any(|net| net.contains(&ip.parse::<IpAddr>().unwrap()));
+    assert!(is_allowed("127.0.0.1") && is_allowed("127.9.9.9") && is_allowed("::1"));
+    assert!(!is_allowed("10.0.0.1") && !is_allowed("169.254.169.254") && !is_allowed("::2"));
+    let given = load(&[("LASTMILE_OUTBOUND__ALLOWED_NETWORKS", "[\"10.1.0.0/16\"]")]).unwrap();
+    assert_eq!(given.outbound.allowed_networks, ["10.1.0.0/16".parse::<IpNet>().unwrap()]);
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     db::TenantTx,
     error::Result,
-    types::{CustomerId, EventId, NoticeId},
+    types::{CustomerId, DeliveryId, EventId, NoticeId, StaffId},
 };
 
 /// Something that happened, for whoever listens.
@@ -76,7 +76,35 @@ pub async fn tell_staff(tx: &TenantTx, permission: &'static str, text: &str, hre
         &[&NoticeId::new(), &permission, &text, &href],
     )
     .await?;
+    tell_live(tx, NOTICES).await?;
     sweep(tx).await
+}
+
+/// Puts a line into one person's bell. `href` is a path of the portal; `delivery` is the message that it is, if it is one.
+pub async fn tell_person(
+    tx: &TenantTx,
+    staff: StaffId,
+    text: &str,
+    href: Option<&str>,
+    delivery: Option<DeliveryId>,
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO notice (id, staff_id, text, href, delivery_id) VALUES ($1, $2, left($3, 500), $4, $5)",
+        &[&NoticeId::new(), &staff, &text, &href, &delivery],
+    )
+    .await?;
+    tell_live(tx, NOTICES).await?;
+    sweep(tx).await
+}
+
+/// What is told when a line comes into anybody's bell.
+pub const NOTICES: &str = "notices";
+
+/// Tells every process that what a topic names has changed in this tenant, once this transaction has committed: a word, and at
+/// most an id.
+pub async fn tell_live(tx: &TenantTx, topic: &str) -> Result<()> {
+    tx.execute("SELECT gate.tell_live($1)", &[&topic]).await?;
+    Ok(())
 }
 
 /// Tells one subscriber. `href` is a path of the subscriber portal.

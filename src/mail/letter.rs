@@ -53,7 +53,7 @@ impl Letter {
 }
 
 /// Control characters, line ends of every kind and marks that turn text around become spaces; never longer than a subject may be.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');
     let plain: String = text.chars().map(|c| if is_odd(c) { ' ' } else { c }).collect();
     let words: Vec<&str> = plain.split_whitespace().collect();
@@ -61,7 +61,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// A letter that is ready for the post: where it goes, and its bytes.
-pub(super) struct Envelope {
+pub struct Envelope {
     pub id: Uuid,
     pub written_at: DateTime<Utc>,
     pub from: Address,
@@ -96,7 +96,7 @@ pub(super) fn write(
 }
 
 /// An address for the mail server: a name with letters beyond ASCII behind the @ is written the way that DNS knows it.
-fn address_of(text: &str) -> Result<Address> {
+pub fn address_of(text: &str) -> Result<Address> {
     let bad = || Error::invalid("recipient", "not_an_email", "This address cannot be written to.");
     let (user, domain) = text.rsplit_once('@').ok_or_else(bad)?;
     let domain = url::Host::parse(domain).map_err(|_odd| bad())?.to_string();

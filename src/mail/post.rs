@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use lettre::message::Mailbox;
 
-use super::{folder::Folder, letter::Envelope, smtp::Smtp};
+use super::{
+    folder::Folder,
+    letter::Envelope,
+    smtp::{Handed, Smtp},
+};
 use crate::{
     config::{MailKind, MailSettings},
     error::{Error, Result},
@@ -30,6 +34,17 @@ impl Outcome {
             Self::Refused(_) => "refused",
             Self::NotTaken(_) => "not_taken",
             Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl From<Handed> for Outcome {
+    fn from(handed: Handed) -> Self {
+        match handed {
+            Handed::Accepted => Self::Accepted,
+            Handed::Refused(said) => Self::Refused(said.text),
+            Handed::NotTaken(said) => Self::NotTaken(said.text),
+            Handed::Unknown(text) => Self::Unknown(text),
         }
     }
 }
@@ -95,7 +110,7 @@ impl Post {
 
     pub(super) async fn carry(&self, envelope: &Envelope) -> Outcome {
         match &self.0.by {
-            Carrier::Smtp(smtp) => smtp.carry(envelope).await,
+            Carrier::Smtp(smtp) => smtp.carry(envelope).await.into(),
             Carrier::Folder(folder) => folder.carry(envelope).await,
         }
     }

@@ -3,6 +3,7 @@
 //! lettre speaks the protocol; its own transport puts all steps into one call, which cannot tell.
 
 use std::{
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,8 +18,11 @@ use lettre::transport::smtp::{
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{letter::Envelope, post::Outcome};
-use crate::error::{Error, Result};
+use super::letter::Envelope;
+use crate::{
+    error::{Error, Result},
+    outbound::{Failure, Outbound},
+};
 
 /// Greeting, encryption, signing in, and the envelope: all that comes before the letter itself.
 const BEFORE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,7 +34,7 @@ const IDLE_MAX: usize = 4;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encryption {
+pub enum Encryption {
     /// TLS from the first byte.
     FromTheStart,
     /// STARTTLS, or no letter.
@@ -41,24 +45,107 @@ enum Encryption {
     Never,
 }
 
+/// Which server, and how to be let in.
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+    pub encryption: Encryption,
+    /// User and password.
+    pub credentials: Option<(String, String)>,
+}
+
+impl Server {
+    /// Whether it is a part of this machine, so that nothing travels.
+    pub fn is_here(&self) -> bool {
+        is_here(&self.host)
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// A mail server and the connections to it that are idle.
-pub(super) struct Smtp {
-    host: String,
-    port: u16,
-    encryption: Encryption,
-    credentials: Option<Credentials>,
+pub struct Smtp {
+    server: Server,
     hello: ClientId,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
+/// How far things had come when they failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The address may not be called at all.
+    NotAllowed,
+    Connecting,
+    SigningIn,
+    Sender,
+    Recipient,
+    Letter,
+}
+
+/// What a server said when it took no letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub step: Step,
+    /// `550`, where the server answered at all.
+    pub code: Option<u16>,
+    /// `5.1.1`, where its answer begins with such a code.
+    pub enhanced: Option<String>,
+    pub text: String,
+}
+
+/// What became of a letter, with the server's codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handed {
+    Accepted,
+    /// The server will never take it.
+    Refused(Said),
+    /// The server surely has not taken it, and may do so later.
+    NotTaken(Said),
+    /// The connection went while the server had the letter in its hands.
+    Unknown(String),
+}
+
+impl Said {
+    fn of(step: Step, error: &SmtpError) -> Self {
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        let is_code = |text: &&str| {
+            let numbers: Vec<&str> = text.split('.').collect();
+            matches!(numbers.as_slice(), [class, rest @ ..] if matches!(*class, "2" | "4" | "5") && rest.len() == 2
+                && rest.iter().all(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit())))
+        };
+        let first = source.split_whitespace().next().map(|word| word.trim_matches(['#', ':', '-']));
+        let enhanced = first.filter(is_code).map(str::to_owned);
+        Self { step, code: error.status().map(u16::from), enhanced, text: error_text(error) }
+    }
+
+    fn without_code(step: Step, text: impl Into<String>) -> Self {
+        Self { step, code: None, enhanced: None, text: text.into() }
+    }
+
+    fn late(step: Step) -> Self {
+        Self::without_code(step, "The server did not answer in time.")
+    }
+}
+
 /// A failure before the letter was given away.
-enum Early {
-    /// This letter will never be taken.
-    Refused(String),
-    NotYet(String),
+struct Early {
+    said: Said,
+    is_final: bool,
+}
+
+impl Early {
+    fn not_yet(said: Said) -> Self {
+        Self { said, is_final: false }
+    }
 }
 
 impl Smtp {
+    pub fn new(server: Server) -> Self {
+        Self { server, hello: ClientId::default(), idle: Mutex::new(Vec::new()) }
+    }
+
     /// `smtps://user:password@host:465`, or `smtp://host:25` with `?tls=required`, `?tls=none`; without it STARTTLS is used
     /// where it is offered, and a password is never sent in the clear to another machine.
     pub fn from_url(url: &SecretString) -> Result<Self> {
@@ -68,13 +155,12 @@ impl Smtp {
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| bad("mail.url names no host."))?.trim_matches(['[', ']']).to_owned();
         let credentials = match (decoded(url.username()), url.password().map(decoded)) {
-            (user, Some(password)) if !user.is_empty() => Some(Credentials::new(user, password)),
+            (user, Some(password)) if !user.is_empty() => Some((user, password)),
             (user, None) if user.is_empty() => None,
             _ => return Err(bad("mail.url needs both a user and a password, or neither.")),
         };
         let wanted = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
-        let is_here = host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_here = is_here(&host);
         let (encryption, default_port) = match (url.scheme(), wanted.as_deref()) {
             ("smtps", None) => (Encryption::FromTheStart, 465),
             ("smtp", Some("required")) => (Encryption::Required, 587),
@@ -85,84 +171,96 @@ impl Smtp {
             ("smtp" | "smtps", _) => return Err(bad("mail.url may have tls=required or tls=none.")),
             _ => return Err(bad("mail.url begins with smtp:// or smtps://.")),
         };
-        Ok(Self {
-            port: url.port().unwrap_or(default_port),
-            host,
-            encryption,
-            credentials,
-            hello: ClientId::default(),
-            idle: Mutex::new(Vec::new()),
-        })
+        let port = url.port().unwrap_or(default_port);
+        Ok(Self::new(Server { host, port, encryption, credentials }))
     }
 
     pub fn describe(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        format!("{}:{}", self.server.host, self.server.port)
     }
 
-    pub async fn check(&self) -> Result<()> {
-        let connection = self.connected_in_time().await.map_err(|early| match early {
-            Early::Refused(reason) | Early::NotYet(reason) => {
-                Error::unavailable("mail_unavailable", format!("{}: {reason}", self.describe()))
-            }
-        })?;
+    /// Whether the server lets us in. `guard` says which addresses may be called; none for a server of this deployment's own.
+    pub async fn greet_by(&self, guard: Option<&Outbound>) -> std::result::Result<(), Said> {
+        let connection =
+            within(BEFORE_TIMEOUT, Box::pin(self.connect(guard))).await.map_err(|early| early.said)?;
         self.park(connection);
         Ok(())
     }
 
+    pub async fn check(&self) -> Result<()> {
+        self.greet_by(None).await.map_err(|said| {
+            Error::unavailable("mail_unavailable", format!("{}: {}", self.describe(), said.text))
+        })
+    }
+
     /// Hands one letter over.
-    pub async fn carry(&self, envelope: &Envelope) -> Outcome {
+    pub async fn carry(&self, envelope: &Envelope) -> Handed {
+        self.carry_by(None, envelope).await
+    }
+
+    /// The same with a guard over the addresses that are called.
+    pub async fn carry_by(&self, guard: Option<&Outbound>, envelope: &Envelope) -> Handed {
         let ready = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection(guard).await?;
             announce(&mut connection, envelope).await?;
             Ok(connection)
         };
         let mut connection = match within(BEFORE_TIMEOUT, ready).await {
             Ok(connection) => connection,
-            Err(Early::Refused(reason)) => return Outcome::Refused(reason),
-            Err(Early::NotYet(reason)) => return Outcome::NotTaken(reason),
+            Err(Early { said, is_final: true }) => return Handed::Refused(said),
+            Err(Early { said, is_final: false }) => return Handed::NotTaken(said),
         };
         // From here on the server has the letter, whole or in part.
         match tokio::time::timeout(LETTER_TIMEOUT, connection.message(&envelope.bytes)).await {
             Ok(Ok(_taken)) => {
                 self.park(connection);
-                Outcome::Accepted
+                Handed::Accepted
             }
-            Ok(Err(error)) if error.is_permanent() => Outcome::Refused(error_text(&error)),
-            Ok(Err(error)) if error.is_transient() => Outcome::NotTaken(error_text(&error)),
-            Ok(Err(error)) => Outcome::Unknown(error_text(&error)),
-            Err(_late) => Outcome::Unknown("The server did not answer in time.".into()),
+            Ok(Err(error)) if error.is_permanent() => Handed::Refused(Said::of(Step::Letter, &error)),
+            Ok(Err(error)) if error.is_transient() => Handed::NotTaken(Said::of(Step::Letter, &error)),
+            Ok(Err(error)) => Handed::Unknown(error_text(&error)),
+            Err(_late) => Handed::Unknown("The server did not answer in time.".into()),
         }
     }
 
     /// An idle connection that still answers, or a new one.
-    async fn connection(&self) -> std::result::Result<AsyncSmtpConnection, Early> {
+    async fn connection(&self, guard: Option<&Outbound>) -> std::result::Result<AsyncSmtpConnection, Early> {
         while let Some((mut idle, since)) = self.unpark() {
             if since.elapsed() < IDLE_FOR && idle.test_connected().await {
                 return Ok(idle);
             }
             idle.abort().await;
         }
-        self.connect().await
-    }
-
-    async fn connected_in_time(&self) -> std::result::Result<AsyncSmtpConnection, Early> {
-        within(BEFORE_TIMEOUT, self.connect()).await
+        Box::pin(self.connect(guard)).await
     }
 
     /// Whatever fails here is between this program and its mail server: no letter is to blame.
-    async fn connect(&self) -> std::result::Result<AsyncSmtpConnection, Early> {
-        let not_yet = |error: SmtpError| Early::NotYet(error_text(&error));
-        let tls = || TlsParameters::new(self.host.clone()).map_err(not_yet);
-        let at_once = match self.encryption {
+    async fn connect(&self, guard: Option<&Outbound>) -> std::result::Result<AsyncSmtpConnection, Early> {
+        let not_yet = |error: SmtpError| Early::not_yet(Said::of(Step::Connecting, &error));
+        let Server { host, port, encryption, credentials } = &self.server;
+        let tls = || TlsParameters::new(host.clone()).map_err(not_yet);
+        let at_once = match encryption {
             Encryption::FromTheStart => Some(tls()?),
             _ => None,
         };
-        let server = (self.host.as_str(), self.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &self.hello, at_once, None)
-                .await
-                .map_err(not_yet)?;
-        let starts = match self.encryption {
+        let limit = Some(CONNECT_TIMEOUT);
+        let connected = match guard {
+            None => {
+                let server = (host.as_str(), *port);
+                AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, at_once, None).await
+            }
+            Some(guard) => {
+                let addresses = guard.addresses(host, *port).await.map_err(|failure| {
+                    let is_forbidden = matches!(failure, Failure::Forbidden(_));
+                    let step = if is_forbidden { Step::NotAllowed } else { Step::Connecting };
+                    Early::not_yet(Said::without_code(step, failure.detail()))
+                })?;
+                let servers = addresses.as_slice();
+                AsyncSmtpConnection::connect_tokio1(servers, limit, &self.hello, at_once, None).await
+            }
+        };
+        let mut connection = connected.map_err(not_yet)?;
+        let starts = match encryption {
             Encryption::Required => true,
             Encryption::IfOffered => connection.can_starttls(),
             Encryption::FromTheStart | Encryption::Never => false,
@@ -170,8 +268,12 @@ impl Smtp {
         if starts {
             connection.starttls(tls()?, &self.hello).await.map_err(not_yet)?;
         }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(not_yet)?;
+        if let Some((user, password)) = credentials {
+            let credentials = Credentials::new(user.clone(), password.clone());
+            connection
+                .auth(DEFAULT_MECHANISMS, &credentials)
+                .await
+                .map_err(|error| Early::not_yet(Said::of(Step::SigningIn, &error)))?;
         }
         Ok(connection)
     }
@@ -193,21 +295,24 @@ async fn announce(
     connection: &mut AsyncSmtpConnection,
     envelope: &Envelope,
 ) -> std::result::Result<(), Early> {
-    let early = |error: SmtpError| match error.is_permanent() || error.is_client() {
-        true => Early::Refused(error_text(&error)),
-        false => Early::NotYet(error_text(&error)),
+    let early = |step: Step| {
+        move |error: SmtpError| Early {
+            is_final: error.is_permanent() || error.is_client(),
+            said: Said::of(step, &error),
+        }
     };
     let mut options = Vec::new();
     let beyond_ascii = |address: &lettre::Address| !AsRef::<str>::as_ref(address).is_ascii();
     if beyond_ascii(&envelope.to) || beyond_ascii(&envelope.from) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            return Err(Early::Refused("The mail server takes no such address (no SMTPUTF8).".into()));
+            let text = "The mail server takes no such address (no SMTPUTF8).";
+            return Err(Early { said: Said::without_code(Step::Letter, text), is_final: true });
         }
         options.push(MailParameter::SmtpUtfEight);
     }
-    connection.command(Mail::new(Some(envelope.from.clone()), options)).await.map_err(early)?;
-    connection.command(Rcpt::new(envelope.to.clone(), Vec::new())).await.map_err(early)?;
-    connection.command(Data).await.map_err(early)?;
+    connection.command(Mail::new(Some(envelope.from.clone()), options)).await.map_err(early(Step::Sender))?;
+    connection.command(Rcpt::new(envelope.to.clone(), Vec::new())).await.map_err(early(Step::Recipient))?;
+    connection.command(Data).await.map_err(early(Step::Letter))?;
     Ok(())
 }
 
@@ -217,7 +322,7 @@ async fn within<T>(
 ) -> std::result::Result<T, Early> {
     tokio::time::timeout(limit, step)
         .await
-        .unwrap_or_else(|_late| Err(Early::NotYet("The server did not answer in time.".into())))
+        .unwrap_or_else(|_late| Err(Early::not_yet(Said::late(Step::Connecting))))
 }
 
 /// The server's own words, with what lies beneath them.

@@ -79,6 +79,11 @@ impl DataKey {
         Ok(Self::new(version, SecretKey::generate()?))
     }
 
+    /// The deployment's own key, for what belongs to no tenant.
+    pub fn of_deployment(key: SecretKey) -> Self {
+        Self::new(1, key)
+    }
+
     pub(super) fn new(version: i32, key: SecretKey) -> Self {
         Self { version, key }
     }

@@ -4,18 +4,14 @@ use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
 use data_encoding::BASE32_NOPAD;
-use hickory_resolver::{
-    TokioResolver,
-    config::{NameServerConfig, ResolverConfig},
-    net::runtime::TokioRuntimeProvider,
-    proto::rr::RData,
-};
+use hickory_resolver::{TokioResolver, proto::rr::RData};
 use tokio_postgres::Row;
 
 use super::registry::Registry;
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, OrInternal, Result},
+    outbound,
     types::DomainId,
     web::Host,
 };
@@ -59,18 +55,7 @@ pub struct Dns(TokioResolver);
 
 impl Dns {
     pub fn new(server: Option<SocketAddr>) -> Result<Self> {
-        let builder = match server {
-            None => TokioResolver::builder_tokio().internal()?,
-            Some(address) => {
-                let mut named = NameServerConfig::udp_and_tcp(address.ip());
-                for connection in &mut named.connections {
-                    connection.port = address.port();
-                }
-                let config = ResolverConfig::from_parts(None, Vec::new(), vec![named]);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-        };
-        Ok(Self(builder.build().internal()?))
+        Ok(Self(outbound::resolver(server)?.build().internal()?))
     }
 
     /// Whether the domain's proof can be seen now. 503 when the name servers do not answer. Hold no connection meanwhile.

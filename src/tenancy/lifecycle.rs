@@ -234,6 +234,11 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          DELETE FROM public.job WHERE tenant_id = '{id}';
          DELETE FROM public.signup WHERE tenant_id = '{id}';
          DELETE FROM public.usage WHERE tenant_id = '{id}';
+         DELETE FROM public.dispatch WHERE tenant_id = '{id}';
+         DELETE FROM public.dispatch_call WHERE tenant_id = '{id}';
+         DELETE FROM public.platform_sender_assignment WHERE tenant_id = '{id}';
+         DELETE FROM public.message_credit WHERE tenant_id = '{id}';
+         DELETE FROM public.message_credit_entry WHERE tenant_id = '{id}';
          UPDATE public.tenant SET status = 'closed', status_changed_at = now() WHERE id = '{id}';
          INSERT INTO public.platform_event (id, actor, action, tenant_id)
          VALUES ('{}', 'system', 'tenant.closed', '{id}');

@@ -77,6 +77,20 @@ ids! {
     ReportScheduleId,
     /// What was made of it.
     ReportFileId,
+    ContactId,
+    GroupId,
+    ContactImportId,
+    SuppressionId,
+    ConflictId,
+    /// A tenant's account at a provider.
+    AccountId,
+    /// A sender of the platform's own.
+    SenderId,
+    TemplateId,
+    MessageId,
+    DeliveryId,
+    HookCallId,
+    InboundId,
     EventId,
     NoticeId,
     ImportId,

@@ -3,12 +3,14 @@
 //! Each type has `parse`, which answers with a [`Wrong`] (code and sentence) that a form or an API body attaches to its field.
 
 mod address;
+pub mod amount;
 mod coordinates;
 mod countries;
 mod cursor;
 mod ids;
 mod money;
 mod schema_name;
+pub mod search;
 mod slug;
 mod text;
 mod zone;
@@ -18,10 +20,12 @@ pub use coordinates::{BoundingBox, Coordinates, degrees};
 pub use countries::COUNTRIES;
 pub use cursor::{Cursor, Limit};
 pub use ids::{
-    ApiKeyId, AreaId, AuditEventId, CannedReplyId, CommentId, CustomerId, DomainId, EventId, FileId,
-    ImportId, InstallationId, JobId, LcpId, LedgerEntryId, NapId, NoticeId, OutageId, PaymentId, PlanId,
-    ReceiptId, RefundId, ReportFileId, ReportScheduleId, RequestId, RoleId, RouterId, SessionId, ShiftId,
-    SplitterId, StaffId, SubscriberLoginId, SubscriberSessionId, SubscriptionId, TenantId, TicketId, VisitId,
+    AccountId, ApiKeyId, AreaId, AuditEventId, CannedReplyId, CommentId, ConflictId, ContactId,
+    ContactImportId, CustomerId, DeliveryId, DomainId, EventId, FileId, GroupId, HookCallId, ImportId,
+    InboundId, InstallationId, JobId, LcpId, LedgerEntryId, MessageId, NapId, NoticeId, OutageId, PaymentId,
+    PlanId, ReceiptId, RefundId, ReportFileId, ReportScheduleId, RequestId, RoleId, RouterId, SenderId,
+    SessionId, ShiftId, SplitterId, StaffId, SubscriberLoginId, SubscriberSessionId, SubscriptionId,
+    SuppressionId, TemplateId, TenantId, TicketId, VisitId,
 };
 pub use money::{CURRENCIES, Currency};
 pub use schema_name::SchemaName;

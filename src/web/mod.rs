@@ -3,20 +3,25 @@
 mod answer;
 mod assets;
 mod body;
+pub mod choices;
+pub mod file_body;
 mod form;
 mod host;
 mod moment;
 mod openapi;
 mod origin;
 mod pages;
+pub mod parts;
 mod problem;
 mod rate;
 mod routes;
 mod schema;
+pub mod sheet;
+pub mod typed;
 
 pub use answer::{Created, Download, Json, NoContent, compressed, redirect, see_other};
 pub use assets::Assets;
-pub use body::Body;
+pub use body::{Body, read_body};
 pub use form::{Form, FormView};
 pub use host::Host;
 pub use moment::Moment;

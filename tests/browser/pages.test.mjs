@@ -12,11 +12,11 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /template/, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//,
+  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
-const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410 };
+const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410, "/u/:token": 404 };
 
 /** The platform's page with a far longer document, for which axe needs minutes: it looks at the platform's. */
 const LONG = "tenant /api/redoc";
@@ -53,7 +53,34 @@ before(async () => {
   ids["/visits"] = field.visit.split("/").pop();
   const books = await keepBooks(server, SLUG, { customer: ids["/customers"], installation: ids["/installations"], nap: ids["/plant/naps"] });
   for (const [stem, id] of Object.entries(books)) ids[stem] = id;
+  Object.assign(ids, await gatherContacts(page, server.at(SLUG)));
   ids["/my/tickets"] = (await joinPortal(page, server.at(SLUG), ids["/customers"])).split("/").pop();
+  await page.goto(`${server.at(SLUG)}/templates/new?channel=sms`);
+  await page.locator("#name").fill("Reminder");
+  await page.locator("#text").fill("Hi {{ first_name }}");
+  await page.locator("#words button[type=submit]").click();
+  await page.waitForURL(/\/templates\/[0-9a-f-]{36}$/);
+  ids["/templates"] = page.url().split("/").pop();
+  ids[`/templates/${ids["/templates"]}/versions`] = "1";
+  await page.goto(`${server.at(SLUG)}/settings/channels/new?kind=generic`);
+  await page.locator("#cred_base_url").fill("https://8.8.8.8");
+  await page.locator("#cred_secret").fill("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.waitForURL(/\/settings\/channels\/[0-9a-f-]{36}$/);
+  ids["/settings/channels"] = page.url().split("/").pop();
+  const hook = (await page.content()).match(/\/hooks\/generic\/[\w-]+/)[0];
+  await page.evaluate((path) => fetch(path, { method: "POST", body: "{}" }), hook);
+  ids["/messages/hooks"] = await idOf(page, "/messages/hooks", /\/messages\/hooks\/([0-9a-f-]{36})/);
+  await page.goto(`${server.at(SLUG)}/messages/new`);
+  await page.locator("#addresses").fill("Ana Cruz, +639171234567");
+  await page.locator("#text").fill("Hi {{ first_name }}");
+  await page.locator("[name=dry_run]").check();
+  await page.getByRole("button", { name: "Preview" }).click();
+  await page.getByText("What it would come to").waitFor();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.waitForURL(/\/messages\/[0-9a-f-]{36}$/);
+  ids["/messages"] = page.url().split("/").pop();
+  ids["/deliveries"] = (await page.locator("a[href^='/deliveries/']").first().getAttribute("href")).split("/").pop();
   state = await context.storageState();
   await context.close();
 });
@@ -61,6 +88,30 @@ after(async () => {
   await browser?.close();
   await server?.stop();
 });
+
+/** A group, a contact in it, somebody who claims its number, a list that waits to be imported, an address not to be used. */
+async function gatherContacts(page, base) {
+  const fill = async (path, fields, button) => {
+    await page.goto(`${base}${path}`);
+    for (const [name, value] of Object.entries(fields)) await page.locator(`main [name=${name}]`).last().fill(value);
+    await page.getByRole("button", { name: button, exact: true }).click();
+  };
+  await fill("/groups/new", { name: "Market women" }, "Save");
+  await page.waitForURL("**/groups");
+  const group = (await page.content()).match(/\/groups\/([0-9a-f-]{36})/)?.[1];
+  await fill("/contacts/new", { name: "Ana Cruz", sms: "09171234567", tags: "vip" }, "Save");
+  await page.waitForURL(/contacts\/[0-9a-f-]{36}$/);
+  const contact = page.url().split("/").pop();
+  await fill("/contacts/new", { name: "Ben Cruz", sms: "09171234567" }, "Save");
+  await page.getByRole("button", { name: "Save without it" }).click();
+  await page.waitForURL(/contacts\/[0-9a-f-]{36}$/);
+  await fill("/contacts/import", { text: "Eve Diaz, 09181234567\nOdd, 0" }, "Read the list");
+  await page.waitForURL("**/contacts/imports/*");
+  const waiting = page.url().split("/").pop();
+  await fill("/suppressions", { address: "09191234567" }, "Suppress");
+  await page.getByText("is no longer written to").waitFor();
+  return { "/groups": group, "/contacts": contact, "/contacts/imports": waiting, "/u": "no-link-of-ours" };
+}
 
 async function idOf(page, path, pattern) {
   await page.goto(`${server.at(SLUG)}${path}`);
@@ -70,7 +121,9 @@ async function idOf(page, path, pattern) {
 /** A path without its variables, or nothing when the portal has no such thing to show. */
 function concrete(route) {
   let path = route.path;
-  for (const [stem, id] of Object.entries(ids).sort((a, b) => b[0].length - a[0].length)) {
+  const stems = Object.entries(ids).sort((a, b) => b[0].length - a[0].length);
+  // Twice: what stands behind one variable may hang on another.
+  for (const [stem, id] of [...stems, ...stems]) {
     if (id && path.startsWith(`${stem}/:`)) path = path.replace(/:[a-z_]+/, id);
   }
   return path;

@@ -20,6 +20,14 @@ const PATHS: &[(&str, &str)] = &[
     ("/customers/imports/", "customers/imports"),
     ("/customers/", "customers"),
     ("/areas/", "areas"),
+    ("/contacts/imports/", "contact-imports"),
+    ("/contacts/conflicts/", "contact-conflicts"),
+    ("/contacts/", "contacts"),
+    ("/messages/hooks/", "hook-calls"),
+    ("/messages/", "messages"),
+    ("/deliveries/", "deliveries"),
+    ("/groups/", "contact-groups"),
+    ("/suppressions/", "suppressions"),
     ("/plant/lcps/", "lcps"),
     ("/plant/splitters/", "splitters"),
     ("/plant/naps/", "naps"),
@@ -38,7 +46,9 @@ const PATHS: &[(&str, &str)] = &[
     ("/reports/files/", "report-files"),
     ("/staff/", "staff"),
     ("/roles/", "roles"),
+    ("/settings/channels/", "message-accounts"),
     ("/settings/domains/", "domains"),
+    ("/templates/", "templates"),
     ("/account/sessions/", "sessions"),
     ("/api-keys/", "api-keys"),
     ("/my/receipts/", "receipts"),
@@ -46,13 +56,15 @@ const PATHS: &[(&str, &str)] = &[
 ];
 
 /// Pages whose path has a name or a moment in it, and no id.
-const NAMELESS: &[&str] = &["/receipts/verify/:code", "/reports/:name/export", "/customers/undo/:at"];
+const NAMELESS: &[&str] =
+    &["/u/:token", "/receipts/verify/:code", "/reports/:name/export", "/customers/undo/:at"];
 
 /// A form, a field of it that takes ids, the collection that they are of, how such an id is written, and what goes with it: `{areas}` is
 /// an own id of that collection, `{foreign}` the foreign one.
 struct Place(&'static str, &'static str, &'static str, &'static str);
 
 const FORMS: &[Place] = &[
+    Place("/templates/preview", "template", "templates", "channel=sms&language=en&text=Hi"),
     Place("/notices/read", "newest", "notices", ""),
     Place("/customers", "area_id", "areas", "first_name=Ana&last_name=Cruz"),
     Place("/customers/:id", "area_id", "areas", "first_name=Ana&last_name=Cruz&status=active"),
@@ -142,12 +154,29 @@ const FORMS: &[Place] = &[
         "areas",
         "report=monthly-revenue&format=csv&every=day&at_hour=7",
     ),
+    Place("/contacts", "group_ids", "contact-groups", "name=Walk"),
+    Place("/contacts/:id", "group_ids", "contact-groups", "name=Walk"),
+    Place("/contacts/bulk", "ids", "contacts", "action=add_tag&tag=walked"),
+    Place("/contacts/bulk", "ids", "contacts", "action=delete&ids={contacts}"),
+    Place("/contacts/bulk", "group_id", "contact-groups", "action=add_to_group&ids={contacts}"),
+    Place("/contacts/imports/:id", "group_id", "contact-groups", "column_0=name&column_1=sms&step=run"),
+    Place("/messages", "contact", "contacts", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
+    Place("/messages", "customer", "customers", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
+    Place("/messages", "group", "contact-groups", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
+    Place("/messages", "segment=area:", "areas", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
+    Place("/messages", "template", "templates", "act=send&channel=sms&addresses=%2B639171234567"),
     Place("/staff", "roles", "roles", "name=No Body&email=nobody@walk.example"),
     Place("/staff/:id", "roles", "roles", "name=No Body&email=nobody@walk.example"),
 ];
 
 /// Forms whose body names no row by its id.
 const WITHOUT: &[&str] = &[
+    "/hooks/:kind/:hook_id",
+    "/messages/hooks/:id/replay",
+    "/messages/:id/cancel",
+    "/messages/:id/retry",
+    "/deliveries/:id/cancel",
+    "/deliveries/:id/retry",
     "/account/password",
     "/account/profile",
     "/account/sessions/:id/end",
@@ -158,6 +187,10 @@ const WITHOUT: &[&str] = &[
     "/areas",
     "/areas/:id",
     "/areas/:id/delete",
+    "/contacts/:id/delete",
+    "/contacts/conflicts/:id",
+    "/contacts/import",
+    "/contacts/imports/:id/cancel",
     "/customers/:id/credit",
     "/customers/:id/delete",
     "/customers/:id/payments",
@@ -172,6 +205,9 @@ const WITHOUT: &[&str] = &[
     "/customers/undo/:at",
     "/dashboard/checklist/dismiss",
     "/forgot",
+    "/groups",
+    "/groups/:id",
+    "/groups/:id/delete",
     "/installations/:id/complete",
     "/installations/:id/resume",
     "/installations/:id/suspend",
@@ -219,6 +255,13 @@ const WITHOUT: &[&str] = &[
     "/settings/branding",
     "/settings/branding/logo",
     "/settings/branding/logo/remove",
+    "/settings/channels",
+    "/settings/channels/:id",
+    "/settings/channels/:id/credential",
+    "/settings/channels/:id/delete",
+    "/settings/channels/:id/move",
+    "/settings/channels/:id/retry",
+    "/settings/channels/:id/test",
     "/settings/company",
     "/settings/domains",
     "/settings/domains/:id/activate",
@@ -236,11 +279,25 @@ const WITHOUT: &[&str] = &[
     "/subscriptions/:id/cancel",
     "/subscriptions/:id/pause",
     "/subscriptions/:id/resume",
+    "/suppressions",
+    "/suppressions/:id/lift",
+    "/suppressions/import",
+    "/templates",
+    "/templates/:id",
+    "/templates/:id/archive",
+    "/templates/:id/decision",
+    "/templates/:id/default",
+    "/templates/:id/restore",
+    "/templates/:id/submit",
+    "/templates/:id/withdraw",
+    "/templates/:id/words",
+    "/templates/:id/words/delete",
     "/tickets/:id/comments",
     "/tickets/:id/files/:file/remove",
     "/tickets/replies",
     "/tickets/replies/:id",
     "/tickets/replies/:id/delete",
+    "/u/:token",
     "/visits/:id/status",
 ];
 

@@ -17,14 +17,24 @@ use crate::{
 
 /// Which collection an id of this name is of. A name that is missing here fails the test.
 const NAMES: &[(&str, &str)] = &[
+    ("account_id", "message-accounts"),
+    ("account_ids", "message-accounts"),
     ("actor", "staff"),
     ("area_id", "areas"),
     ("assigned_to", "staff"),
+    ("contact_id", "contacts"),
+    ("contact_ids", "contacts"),
     ("customer_id", "customers"),
+    ("group_id", "contact-groups"),
+    ("contacts", "contacts"),
+    ("customers", "customers"),
+    ("group_ids", "contact-groups"),
+    ("groups", "contact-groups"),
     ("ids", "customers"),
     ("installation_id", "installations"),
     ("installation_ids", "installations"),
     ("lcp_id", "lcps"),
+    ("message_id", "messages"),
     ("nap_id", "naps"),
     ("newest", "notices"),
     ("node_id", "naps"),
@@ -41,6 +51,7 @@ const NAMES: &[(&str, &str)] = &[
     ("staff_id", "staff"),
     ("subscription_id", "subscriptions"),
     ("technician_id", "staff"),
+    ("template_id", "templates"),
 ];
 
 /// Filters that only compare, and look nothing up: of anybody else there is nothing here, and the list is empty. The trail outlives
@@ -50,6 +61,10 @@ const FINDS_NOTHING: &[(&str, &str)] = &[
     ("/api/v1/audit-events", "object_id"),
     ("/api/v1/audit-events/export", "actor"),
     ("/api/v1/audit-events/export", "object_id"),
+    // Calls and figures outlive accounts and templates, too.
+    ("/api/v1/hook-calls", "account_id"),
+    ("/api/v1/message-figures", "template_id"),
+    ("/api/v1/message-figures/export", "template_id"),
 ];
 
 /// Parameters of a query that take an id among other words.
@@ -60,9 +75,17 @@ fn companions(path: &str, name: &str) -> Value {
     match name {
         "nap_id" if path.ends_with("/budget") => json!({}),
         "nap_id" => json!({"nap_port": 7}),
+        "id" => json!({"kind": "area"}),
+        "contact_id" | "customer_id" if path.ends_with("/templates/preview") => {
+            json!({"channel": "sms", "contents": {"sms": {"en": {"text": "Hi"}}}})
+        }
+        "template_id" if path.contains("/messages") => {
+            json!({"to": {"addresses": [{"address": "+639171234567"}]}})
+        }
         "splitter_id" => json!({"splitter_output": 7}),
         "parent_id" => json!({"parent_output": 7}),
         "node_id" => json!({"node_kind": "nap"}),
+        "contact_ids" => json!({"action": "delete"}),
         "reserved_for" => json!({"state": "reserved", "reserved_until": "2030-01-01T00:00:00Z"}),
         _ => json!({}),
     }
@@ -80,6 +103,8 @@ fn known(name: &str) -> Option<Value> {
         "report" => json!("daily-collection"),
         "every" => json!("day"),
         "email" => json!("somebody@walk.example"),
+        "channel" | "channels" => json!("sms"),
+        "contents" => json!({"sms": {"en": {"text": "Hello"}}}),
         _ => return None,
     })
 }
@@ -169,6 +194,10 @@ impl Operation<'_> {
     /// The collection that an id belongs to.
     fn collection(&self, name: &str) -> String {
         let rest = self.path.strip_prefix("/api/v1/").unwrap();
+        // Of a part of the customers.
+        if name == "id" && !rest.contains("/{") {
+            return "areas".to_owned();
+        }
         if name == "from" || name == "id" {
             return rest.split_once("/{").unwrap().0.to_owned();
         }
@@ -192,6 +221,8 @@ impl Operation<'_> {
                 (_, Some("uuid")) if foreign == Some(name) => self.id(&sides.foreign, name),
                 (_, Some("uuid")) => self.id(&sides.own, name),
                 ("number", _) => "7",
+                ("version", _) => "1",
+                ("channel", _) => "sms",
                 ("name", _) => "daily-collection",
                 ("slug", _) => "some-slug",
                 _ => panic!("what is {name} of {}?", self.name()),
@@ -244,7 +275,8 @@ impl Operation<'_> {
             return first.clone();
         }
         let bounds = |key: &str| schema[key].as_u64();
-        match schema["type"].as_str().unwrap() {
+        let Some(kind) = schema["type"].as_str() else { return known(name).unwrap_or(json!({})) };
+        match kind {
             "object" => self.object(schema, sides, place),
             "array" => json!([self.body(&schema["items"], sides, name, place)]),
             "string" if schema["format"] == "uuid" => {
@@ -376,8 +408,11 @@ pub async fn furnished() -> (Tenant, Api) {
     let mut walk = Walk::new(&api, &tenant.owner_id);
     walk.areas_and_customers().await;
     walk.imports().await;
+    walk.contacts().await;
     walk.people().await;
     walk.isp(&sql(&tenant.server.database).await, &tenant.schema().await).await;
+    walk.messaging().await;
+    walk.messages(&sql(&tenant.server.database).await, &tenant.schema().await).await;
     walk.make("POST /domains", json!({"domain": format!("{}.example", tenant.slug)})).await;
     (tenant, api)
 }

@@ -53,6 +53,19 @@ const OPEN: &[(&str, &str)] = &[
     ("tenant POST /my/forgot", "whoever forgot cannot sign in"),
     ("tenant GET /my/reset", "the code is the credential"),
     ("tenant POST /my/reset", "the code is the credential"),
+    (
+        "tenant GET /hooks/:kind/:hook_id",
+        "a provider proves itself by its signature, or by knowing the address",
+    ),
+    (
+        "tenant POST /hooks/:kind/:hook_id",
+        "a provider proves itself by its signature, or by knowing the address",
+    ),
+    ("tenant GET /u/:token", "whoever holds the link of a message leaves by it; looking changes nothing"),
+    (
+        "tenant POST /u/:token",
+        "a mail program leaves for its reader without a session (RFC 8058); the token is the proof",
+    ),
     ("tenant GET /branding.css", "the sign-in page shows the provider's colour"),
     ("tenant GET /logo", "the sign-in page shows the provider's logo"),
 ];

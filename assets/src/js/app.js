@@ -7,6 +7,7 @@ import { startConfirm } from "./confirm.js";
 import { startForms } from "./forms.js";
 import { startHtmx } from "./requests.js";
 import { startKeys } from "./keys.js";
+import { startLive } from "./live.js";
 import { startPalette } from "./palette.js";
 import { startSince } from "./since.js";
 import { startTheme } from "./theme-switch.js";
@@ -24,6 +25,7 @@ startPalette(htmx);
 startKeys();
 startBoard();
 startSince();
+startLive(htmx);
 
 Alpine.data("bulk", bulk);
 Alpine.data("copy", copy);

@@ -59,7 +59,7 @@ pub async fn run(args: DevArgs, mut settings: Settings) -> Result<()> {
         None => Some(start_postgres(&mut settings).await?),
     };
     drop(listening);
-    let served = with_database(&args, settings, stop).await;
+    let served = Box::pin(with_database(&args, settings, stop)).await;
     waiting.abort();
     let stopped = match embedded {
         Some(embedded) => stop_postgres(embedded, &in_use).await,

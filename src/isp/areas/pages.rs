@@ -16,8 +16,8 @@ use crate::{
     access::{CheckedForm, Guarded, PageUser, Right},
     db::Db,
     error::Result,
-    isp::parts::{Column, Pager, Tab, address, counted, grouped, id_of, shown},
     types::{AreaId, Cursor, Limit},
+    web::parts::{Column, Pager, Tab, address, counted, grouped, id_of, shown},
     web::{Flash, Form, FormView, Moment, RouteTable},
 };
 

@@ -8,7 +8,7 @@ use super::model::{Area, AreaDraft, AreaFilter, AreaMark, AreaSort, CountedArea}
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::search::containing,
+    types::search::containing,
     types::{AreaId, Limit},
 };
 

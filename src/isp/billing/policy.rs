@@ -10,7 +10,7 @@ use crate::{
     audit::{Event, changes},
     db::TenantTx,
     error::{Error, Result},
-    isp::money,
+    types::amount as money,
     types::{Check, Wrong, line, optional_line, optional_text},
 };
 

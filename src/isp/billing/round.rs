@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use crate::{
     db::TenantTx,
     error::Result,
-    isp::search::containing,
+    types::search::containing,
     types::{AreaId, CustomerId, InstallationId, Limit},
 };
 

@@ -25,9 +25,9 @@ use crate::{
     access::{ApiUser, CreatedOnce, Fingerprint, IdempotencyKey, once},
     db::Db,
     error::{Error, Result},
-    isp::sheet::{Format, Sheet},
     sheets::Bom,
     types::{AreaId, BoundingBox, CustomerId, Limit, optional_line},
+    web::sheet::{Format, Sheet},
     web::{Body, Json, NoContent},
 };
 

@@ -19,13 +19,11 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, OrInternal, Result},
-    isp::{
-        areas,
-        sheet::{Format, Sheet},
-    },
+    isp::areas,
     sheets::{Bom, Cell, CsvWriter, XlsxWriter},
     tenancy::Tenant,
     types::AreaId,
+    web::sheet::{Format, Sheet},
 };
 
 /// A file has at most so many customers.
@@ -88,7 +86,7 @@ pub async fn export(db: &Db, by: &By, order: Order) -> Result<Sheet> {
         Format::Csv => Body::from_bytes_stream(csv(reader)),
         Format::Xlsx => Body::from_vec(xlsx(reader).await?),
     };
-    Ok(Sheet::named("customers", format, &by.tenant, body))
+    Ok(Sheet::named("customers", format, by.tenant.time_zone, body))
 }
 
 /// Reads a list batch by batch.

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    isp::parts::Choice,
     types::{
         AreaId, Check, Coordinates, CustomerId, EmailAddress, Phone, Wrong, line, optional_line,
         optional_text,
     },
+    web::parts::Choice,
 };
 
 pub const NAME_MAX: usize = 100;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::model::{Customer, Status};
 use crate::{
     error::{Error, Result},
-    isp::search::Words,
+    types::search::Words,
     types::{AreaId, Check, Cursor},
 };
 

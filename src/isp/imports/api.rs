@@ -18,12 +18,10 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    isp::{
-        customers::{ImportCustomers, Status},
-        file_body::FileBody,
-    },
+    isp::customers::{ImportCustomers, Status},
     tenancy::Tenant,
     types::{Cursor, ImportId, Limit},
+    web::file_body::FileBody,
     web::{Body, Created, Download, Json},
 };
 

@@ -19,11 +19,9 @@ use crate::{
     access::{CheckedForm, Guarded, PageUser, Shell},
     db::Db,
     error::{Error, Result},
-    isp::{
-        customers::{ImportCustomers, Status},
-        file_body::{FileBody, UPLOAD_MAX_BYTES},
-    },
+    isp::customers::{ImportCustomers, Status},
     types::{Check, Cursor, ImportId, Limit, Wrong},
+    web::file_body::{FileBody, UPLOAD_MAX_BYTES},
     web::{Download, Flash, Form, FormView, Moment, RouteTable, see_other},
 };
 

@@ -23,16 +23,13 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    isp::{
-        customers::Accuracy,
-        parts::time_mark,
-        plant,
-        sheet::{Format, Sheet},
-    },
+    isp::{customers::Accuracy, plant},
     sheets::Bom,
     types::{
         AreaId, Cursor, CustomerId, InstallationId, Limit, NapId, RouterId, StaffId, degrees, optional_line,
     },
+    web::parts::time_mark,
+    web::sheet::{Format, Sheet},
     web::{Body, Created, Json},
 };
 

@@ -4,7 +4,10 @@ use chrono::NaiveDate;
 use poem_openapi::{Enum, Object, types::MaybeUndefined};
 use uuid::Uuid;
 
-use crate::isp::{customers::Accuracy, routers::Released, typed::Typed};
+use crate::{
+    isp::{customers::Accuracy, routers::Released},
+    web::typed::Typed,
+};
 
 /// A new installation.
 #[derive(Debug, Object)]

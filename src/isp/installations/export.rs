@@ -12,8 +12,8 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, Result},
-    isp::sheet::{Format, Sheet},
     sheets::{Bom, Cell},
+    web::sheet::{Format, Sheet},
 };
 
 const BATCH: i64 = 1_000;
@@ -87,5 +87,5 @@ pub async fn export(db: &Db, by: &By, filter: &Filter, format: Format, bom: Bom)
             Ok(rows)
         })
         .await?;
-    Sheet::of_rows("installations", format, &by.tenant, &HEADER, rows, bom).await
+    Sheet::of_rows("installations", format, by.tenant.time_zone, &HEADER, rows, bom).await
 }

@@ -5,14 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    isp::{
-        choices::choices,
-        typed::{Site, Typed, optional_id, optional_whole},
-    },
+    isp::site::Site,
     types::{
         AreaId, Check, CustomerId, InstallationId, NapId, RouterId, StaffId, Wrong, optional_line,
         optional_text,
     },
+    web::choices::choices,
+    web::typed::{Typed, optional_id, optional_whole},
 };
 
 pub const STREET_MAX: usize = 255;

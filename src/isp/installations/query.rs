@@ -7,7 +7,7 @@ use super::{
 use crate::{
     db::TenantTx,
     error::{Error, Result},
-    isp::search::{Words, containing},
+    types::search::{Words, containing},
     types::{AreaId, CustomerId, InstallationId, NapId, StaffId},
 };
 
@@ -36,7 +36,7 @@ impl Filter {
     }
 }
 
-pub use crate::isp::parts::TimeMark as After;
+pub use crate::web::parts::TimeMark as After;
 
 macro_rules! narrowed {
     () => {

@@ -19,9 +19,9 @@ use crate::{
     isp::{
         areas, plant,
         routers::{self, Released},
-        typed::Typed,
     },
     types::{AreaId, CustomerId, InstallationId, NapId, RouterId, StaffId},
+    web::typed::Typed,
 };
 
 /// The kind of object in the audit trail.

@@ -8,7 +8,7 @@ use super::model::{Ending, Installation, InstallationDraft, Named, Port, Status}
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::{customers::Accuracy, typed::Site},
+    isp::{customers::Accuracy, site::Site},
     types::{AreaId, Coordinates, CustomerId, InstallationId, NapId, RouterId},
 };
 

@@ -2,7 +2,7 @@ use chrono::NaiveDate;
 use proptest::prelude::*;
 
 use super::model::{Act, InstallationDraft, STEPS, Status};
-use crate::isp::typed::Typed;
+use crate::web::typed::Typed;
 
 const ACTS: [Act; 6] =
     [Act::Complete, Act::Activate, Act::Deactivate, Act::Suspend, Act::Resume, Act::Terminate];

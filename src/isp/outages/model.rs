@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::spans::Span;
 use crate::{
     error::{Error, Result},
-    isp::{choices::choices, plant::node::Node},
+    isp::plant::node::Node,
     types::{Check, CustomerId, InstallationId, OutageId, optional_text},
+    web::choices::choices,
 };
 
 pub const NOTE_MAX: usize = 2_000;

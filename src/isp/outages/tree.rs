@@ -100,7 +100,7 @@ pub struct FoundNode {
 
 /// The first nodes in whose code or name the text is found; all in their order when there is none.
 pub async fn find_nodes(tx: &TenantTx, q: &str, rows: i64) -> Result<Vec<FoundNode>> {
-    let pattern = crate::isp::search::containing(q.trim());
+    let pattern = crate::types::search::containing(q.trim());
     let found = tx
         .query(
             "SELECT kind, id, label, hint FROM (\

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    isp::money,
+    types::amount as money,
     types::{Check, Cursor, PlanId, Wrong, line, optional_text},
 };
 

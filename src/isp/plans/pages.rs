@@ -16,11 +16,9 @@ use crate::{
     access::{CheckedForm, Guarded, PageUser},
     db::Db,
     error::{Error, Result},
-    isp::{
-        money,
-        parts::{Choice, Pager, Tab, address, grouped, id_of, money as shown_money, shown},
-    },
+    types::amount as money,
     types::{Check, Cursor, Limit, PlanId, Wrong},
+    web::parts::{Choice, Pager, Tab, address, grouped, id_of, money as shown_money, shown},
     web::{Flash, Form, FormView, Moment, RouteTable},
 };
 

@@ -6,7 +6,7 @@ use super::model::{PastPrice, Plan, PlanDraft, PlanFilter, PlanMark, Tax};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::search::containing,
+    types::search::containing,
     types::{Limit, PlanId},
 };
 

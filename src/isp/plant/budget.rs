@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::fibre::{Stretch, decimal, whole};
 use crate::{
     error::Result,
-    isp::typed::Typed,
     types::{Check, Wrong},
+    web::typed::Typed,
 };
 
 /// The optics of an OLT port, by the loss that they stand.

@@ -12,9 +12,9 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, OrInternal, Result},
-    isp::sheet::{Format, Sheet},
     sheets::{self, Bom, Cell},
     types::{Limit, NapId},
+    web::sheet::{Format, Sheet},
 };
 
 /// A file has at most so many NAPs.
@@ -88,7 +88,7 @@ pub async fn naps(db: &Db, by: &By, filter: NapFilter, format: Format, bom: Bom)
     })
     .await
     .internal()??;
-    Ok(Sheet::named("naps", format, &by.tenant, Body::from_vec(bytes)))
+    Ok(Sheet::named("naps", format, by.tenant.time_zone, Body::from_vec(bytes)))
 }
 
 fn cells(one: CountedNap, light: Option<&super::budget::Budget>) -> Vec<Cell> {

@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 
 use crate::{
     error::Result,
-    isp::typed::{Typed, optional_id, optional_whole},
     types::{AreaId, Check, Wrong},
+    web::typed::{Typed, optional_id, optional_whole},
 };
 
 const METRES_MAX: i32 = 100_000;

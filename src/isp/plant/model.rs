@@ -12,11 +12,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    isp::typed::{Site, Typed, optional_id},
+    isp::site::Site,
     types::{
         AreaId, Check, CustomerId, InstallationId, LcpId, NapId, SplitterId, Wrong, line, optional_line,
         optional_text,
     },
+    web::typed::{Typed, optional_id},
 };
 
 pub const CODE_MAX: usize = 50;

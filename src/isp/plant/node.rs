@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::{
     db::TenantTx,
     error::Result,
-    isp::choices::choices,
     types::{LcpId, NapId, SplitterId, Wrong},
+    web::choices::choices,
 };
 
 choices! {

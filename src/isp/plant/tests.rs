@@ -8,7 +8,7 @@ use super::{
     fibre::Stretch,
     model::{DEPTH_MAX, Hang, LcpDraft, NapDraft, SplitterDraft, SplitterType, check_output, moved},
 };
-use crate::{error::Error, isp::typed::Typed, types::SplitterId};
+use crate::{error::Error, types::SplitterId, web::typed::Typed};
 
 fn dec(text: &str) -> Decimal {
     text.parse().unwrap()

@@ -20,9 +20,9 @@ use crate::{
     access::{ApiUser, SignedIn},
     db::Db,
     error::Result,
-    isp::sheet::Format,
     sheets::Bom,
     tenancy::Tenant,
+    web::sheet::Format,
     web::{Download, Json},
 };
 

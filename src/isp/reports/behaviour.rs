@@ -11,7 +11,7 @@ use super::{
     range::{Asked, Usual},
     takings::{Sum, kind_label, takings},
 };
-use crate::{db::TenantTx, error::Result, isp::parts::grouped};
+use crate::{db::TenantTx, error::Result, web::parts::grouped};
 
 pub const DEFINITION: Definition = Definition {
     name: "payment-behaviour",

@@ -8,7 +8,7 @@ use crate::{
     access::By,
     db::TenantTx,
     error::Result,
-    isp::parts::{counted, grouped, money},
+    web::parts::{counted, grouped, money},
 };
 
 /// One card: what it counts, and where that is listed.

@@ -6,11 +6,9 @@ use chrono_tz::Tz;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::{
-    isp::{
-        choices::choices,
-        parts::{grouped, money},
-    },
     sheets::Cell,
+    web::choices::choices,
+    web::parts::{grouped, money},
 };
 
 choices! {

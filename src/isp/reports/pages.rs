@@ -26,11 +26,9 @@ use crate::{
     access::{Guarded, PageUser, Right, SignedIn},
     db::Db,
     error::{Error, FieldError, Result},
-    isp::{
-        parts::{Choice, address},
-        sheet::Format,
-    },
     sheets::Bom,
+    web::parts::{Choice, address},
+    web::sheet::Format,
     web::{Moment, RouteTable},
 };
 

@@ -16,9 +16,9 @@ use crate::{
     audit::Event,
     db::{Db, TenantTx},
     error::{Error, FieldError, Result},
-    isp::parts::Choice,
     tenancy::Tenant,
     types::{AreaId, PlanId, StaffId},
+    web::parts::Choice,
 };
 
 /// Every report, in the order of the index.

@@ -10,9 +10,9 @@ use crate::{
     access::By,
     db::Db,
     error::{OrInternal, Result},
-    isp::sheet::Format,
     sheets::{self, Bom, Cell},
     web::Download,
+    web::sheet::Format,
 };
 
 /// The rows of the file; the first line, its header, is the report's title.

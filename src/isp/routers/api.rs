@@ -19,14 +19,12 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    isp::{
-        file_body::FileBody,
-        parts::time_mark,
-        sheet::{Format, Sheet},
-        typed::Typed,
-    },
     sheets::Bom,
     types::{Cursor, Limit, RouterId, optional_line},
+    web::file_body::FileBody,
+    web::parts::time_mark,
+    web::sheet::{Format, Sheet},
+    web::typed::Typed,
     web::{Body, Created, Json, NoContent},
 };
 

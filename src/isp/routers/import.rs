@@ -14,12 +14,10 @@ use crate::{
     audit::{self, Event},
     db::{Db, TenantTx},
     error::{Error, FieldError, OrInternal, Result},
-    isp::{
-        sheet::{Format, Sheet},
-        typed::Typed,
-    },
     sheets::{self, Bom, Cell, Table},
     types::RouterId,
+    web::sheet::{Format, Sheet},
+    web::typed::Typed,
 };
 
 /// A file has at most so many routers.
@@ -286,5 +284,5 @@ pub async fn export(db: &Db, by: &By, filter: &RouterFilter, format: Format, bom
             Ok(rows)
         })
         .await?;
-    Sheet::of_rows("routers", format, &by.tenant, &HEADER, rows, bom).await
+    Sheet::of_rows("routers", format, by.tenant.time_zone, &HEADER, rows, bom).await
 }

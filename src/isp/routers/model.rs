@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    isp::{choices::choices, search::Words, typed::Typed},
+    types::search::Words,
     types::{Check, CustomerId, InstallationId, RouterId, Wrong, line, optional_line, optional_text},
+    web::choices::choices,
+    web::typed::Typed,
 };
 
 pub const BRAND_MAX: usize = 50;

@@ -16,14 +16,12 @@ use crate::{
     access::{CheckedForm, Guarded, PageUser, Right},
     db::Db,
     error::{Error, Result},
-    isp::{
-        file_body::{FileBody, UPLOAD_MAX_BYTES},
-        parts::{Choice, Pager, Tab, address, grouped, id_of, shown, time_mark},
-        sheet::Format,
-        typed::Typed,
-    },
     sheets::Bom,
     types::{Cursor, Limit, RouterId, optional_line},
+    web::file_body::{FileBody, UPLOAD_MAX_BYTES},
+    web::parts::{Choice, Pager, Tab, address, grouped, id_of, shown, time_mark},
+    web::sheet::Format,
+    web::typed::Typed,
     web::{Download, Flash, FormView, Moment, RouteTable},
 };
 

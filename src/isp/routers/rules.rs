@@ -11,8 +11,8 @@ use crate::{
     audit::{Event, changes},
     db::TenantTx,
     error::{Error, Result},
-    isp::typed::Typed,
     types::{InstallationId, Limit, RouterId},
+    web::typed::Typed,
 };
 
 /// The kind of object in the audit trail.

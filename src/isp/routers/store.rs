@@ -58,7 +58,7 @@ fn named<T>(answer: Result<T>) -> Result<T> {
         })
 }
 
-pub use crate::isp::parts::TimeMark as After;
+pub use crate::web::parts::TimeMark as After;
 
 macro_rules! matching {
     () => {

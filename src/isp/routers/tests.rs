@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::model::{MOVES, MacAddress, Mover, RouterDraft, RouterFilter, State, check_move, next_states};
-use crate::isp::typed::Typed;
+use crate::web::typed::Typed;
 
 #[test]
 fn a_mac_address_has_one_form_however_it_is_spelled() {

@@ -21,9 +21,9 @@ use crate::{
     access::{ApiUser, CreatedOnce, Fingerprint, IdempotencyKey, once},
     db::Db,
     error::Result,
-    isp::sheet::{Format, Sheet},
     sheets::Bom,
     types::{AreaId, CustomerId, Limit, OutageId, StaffId, TicketId},
+    web::sheet::{Format, Sheet},
     web::{Body, Created, Json},
 };
 

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use crate::isp::choices::choices;
+use crate::web::choices::choices;
 
 choices! {
     /// How far a ticket is.

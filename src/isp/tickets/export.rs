@@ -15,8 +15,8 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, Result},
-    isp::sheet::{Format, Sheet},
     sheets::{Bom, Cell},
+    web::sheet::{Format, Sheet},
 };
 
 /// A file has at most so many tickets.
@@ -70,7 +70,7 @@ pub async fn export(
     })
     .await?;
     let rows = read_all(db, by, filter, sort).await?;
-    Sheet::of_rows("tickets", format, &by.tenant, &HEADER, rows, bom).await
+    Sheet::of_rows("tickets", format, by.tenant.time_zone, &HEADER, rows, bom).await
 }
 
 async fn read_all(db: &Db, by: &By, filter: &Filter, sort: Sort) -> Result<Vec<Vec<Cell>>> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::TenantTx,
     error::Result,
-    isp::search::Words,
+    types::search::Words,
     types::{AreaId, CustomerId, OutageId, StaffId},
 };
 

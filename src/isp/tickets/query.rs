@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    isp::search::Words,
+    types::search::Words,
     types::{AreaId, Check, Cursor, CustomerId, OutageId, StaffId, Wrong},
 };
 

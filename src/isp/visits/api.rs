@@ -18,8 +18,8 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    isp::parts::{is_sane, time_mark},
     types::{Cursor, CustomerId, InstallationId, Limit, StaffId, VisitId},
+    web::parts::{is_sane, time_mark},
     web::{Body, Created, Json},
 };
 

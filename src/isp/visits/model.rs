@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    isp::choices::choices,
     types::{Check, CustomerId, InstallationId, StaffId, TicketId, VisitId, Wrong, optional_text},
+    web::choices::choices,
 };
 
 pub const NOTE_MAX: usize = 2_000;

@@ -45,7 +45,7 @@ fn visit_of(row: &Row) -> Visit {
     }
 }
 
-pub use crate::isp::parts::TimeMark as After;
+pub use crate::web::parts::TimeMark as After;
 
 /// At most `rows` visits, the earliest first, after the mark.
 pub async fn list(

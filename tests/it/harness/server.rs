@@ -63,6 +63,8 @@ fn environment(url: &str, folder: &std::path::Path) -> Vec<(String, String)> {
         set("SECRETS__KIND", "file".into()),
         set("SECRETS__PATH", folder.join("secrets").display().to_string()),
         set("MAIL__FOLDER", folder.join("mail").display().to_string()),
+        // Providers of the tests are on this machine.
+        set("OUTBOUND__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]".into()),
         set("LIMITS__ADDRESS_PER_SECOND", "100000".into()),
         set("LIMITS__CREDENTIAL_PER_SECOND", "100000".into()),
         set("LIMITS__TENANT_PER_SECOND", "100000".into()),
@@ -151,6 +153,11 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.lock().unwrap().id()
+    }
+
+    /// Whether the process is still there.
+    pub fn is_running(&self) -> bool {
+        matches!(self.child.lock().unwrap().try_wait(), Ok(None))
     }
 
     /// kill -9.

@@ -91,11 +91,14 @@ async fn a_tenants_api_is_what_its_document_says() {
     let mut walk = Walk::new(&api, &tenant.owner_id);
     walk.areas_and_customers().await;
     walk.imports().await;
+    walk.contacts().await;
     walk.people().await;
     walk.domains(&zone).await;
     walk.a_stay(&tenant.owner_email).await;
     let schema = tenant.schema().await;
     walk.isp(&sql(&server.database).await, &schema).await;
+    walk.messaging().await;
+    walk.messages(&sql(&server.database).await, &schema).await;
     walk.trail().await;
     walk.call("PATCH /company", "", json!({"area_word": "Barangay"})).await;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 
 use crate::{
     domains,
@@ -120,6 +121,53 @@ impl Walk {
         self.call("GET /customers/imports/{id}/errors.csv", &run, Value::Null).await;
     }
 
+    /// Contacts with their groups, claims and files, and who is not written to. Leaves an import that nobody started.
+    pub async fn contacts(&mut self) {
+        let group = self.make("POST /contact-groups", json!({"name": "Market"})).await;
+        let spare = self.make("POST /contact-groups", json!({"name": "Spare"})).await;
+        self.call("PATCH /contact-groups/{id}", &group, json!({"colour": "teal"})).await;
+        self.see("GET /contact-groups/{id}", &group).await;
+        self.see("DELETE /contact-groups/{id}", &spare).await;
+        let new = |name: &str| {
+            let address = json!({"channel": "email", "address": "ana@x.example"});
+            json!({"name": name, "addresses": [address], "if_address_taken": "record"})
+        };
+        let ana = self.make("POST /contacts", new("Ana")).await;
+        for name in ["Ben", "Cat"] {
+            self.make("POST /contacts", new(name)).await;
+        }
+        let gone = self.make("POST /contacts", json!({"name": "Gone"})).await;
+        self.see("DELETE /contacts/{id}", &gone).await;
+        self.call("PATCH /contacts/{id}", &ana, json!({"language": "en", "group_ids": [group]})).await;
+        self.see("GET /contacts/{id}", &ana).await;
+        let bulk = json!({"action": "add_tag", "contact_ids": [ana], "tag": "walk"});
+        self.call("POST /contacts/bulk", "", bulk).await;
+        self.at("GET /contacts/export", &[], "?format=csv", Value::Null).await;
+        let waiting = self.see("GET /contact-conflicts", "").await;
+        let first = text(&waiting, "/items/0/id");
+        self.call("POST /contact-conflicts/{id}/settle", &first, json!({"decision": "keep"})).await;
+        let file = b"Name,E-mail\nEve,eve@x.example\n";
+        let upload = "POST /contact-imports";
+        let stopped = text(&self.send_file(upload, "", "c.csv", file).await, "/id");
+        self.see("POST /contact-imports/{id}/cancel", &stopped).await;
+        let run = text(&self.send_file(upload, "", "c.csv", file).await, "/id");
+        self.call("POST /contact-imports/{id}/mapping", &run, json!({"mapping": ["name", "email"]})).await;
+        self.see("GET /contact-imports/{id}/preview", &run).await;
+        self.call("POST /contact-imports/{id}/start", &run, json!({})).await;
+        self.see("GET /contact-imports/{id}", &run).await;
+        self.call("POST /contact-imports/paste", "", json!({"text": "Fay fay@x.example"})).await;
+        let one = json!({"channel": "email", "address": "one@x.example"});
+        let lifted = self.make("POST /suppressions", one.clone()).await;
+        self.see("GET /suppressions/{id}", &lifted).await;
+        self.see("DELETE /suppressions/{id}", &lifted).await;
+        self.make("POST /suppressions", json!({"channel": "email", "address": "two@x.example"})).await;
+        self.send_file("POST /suppressions/import", "", "s.csv", b"email\nthree@x.example\n").await;
+        self.at("GET /suppressions/export", &[], "?format=csv", Value::Null).await;
+        self.call("POST /unsubscribe-links", "", one).await;
+        let said = json!({"channel": "email", "address": "two@x.example", "status": "withdrawn"});
+        self.call("POST /consents", "", said).await;
+    }
+
     pub async fn people(&mut self) {
         let role =
             self.make("POST /roles", json!({"name": "Clerk", "permissions": ["customers.view"]})).await;
@@ -167,5 +215,113 @@ impl Walk {
         let event = text(&trail, "/items/0/id");
         self.call("GET /audit-events/{id}", &event, Value::Null).await;
         self.call("POST /audit-events/{id}/erase", &event, json!({"reason": "Asked for"})).await;
+    }
+
+    /// Templates and accounts. The gateway is nowhere: what is asked of it fails, and that is an answer.
+    pub async fn messaging(&mut self) {
+        let contents = json!({"sms": {"en": {"text": "Hi {{ first_name }}"}}});
+        let id = self.make("POST /templates", json!({"name": "Walk", "contents": contents})).await;
+        self.call("PATCH /templates/{id}", &id, json!({"description": "Of the walk"})).await;
+        self.call("POST /templates/{id}/submit", &id, Value::Null).await;
+        self.call("POST /templates/{id}/withdraw", &id, Value::Null).await;
+        self.call("POST /templates/{id}/submit", &id, Value::Null).await;
+        self.call("POST /templates/{id}/reject", &id, json!({"version": 1, "note": "Once more"})).await;
+        self.call("POST /templates/{id}/restore", &id, json!({"version": 1})).await;
+        self.call("PATCH /templates/{id}", &id, json!({"footer": "Bye"})).await;
+        self.call("POST /templates/{id}/submit", &id, Value::Null).await;
+        self.call("POST /templates/{id}/approve", &id, json!({"version": 2})).await;
+        self.call("POST /templates/{id}/archive", &id, Value::Null).await;
+        self.call("POST /templates/{id}/unarchive", &id, Value::Null).await;
+        self.see("GET /templates/{id}", &id).await;
+        self.see("GET /templates/{id}/versions", &id).await;
+        let names = [("id", id.as_str()), ("version", "1")];
+        self.at("GET /templates/{id}/versions/{version}", &names, "", Value::Null).await;
+        self.call("POST /templates/preview", "", json!({"template_id": id, "channel": "sms"})).await;
+        let default = json!({ "template_id": id });
+        self.at("PUT /template-defaults/{channel}", &[("channel", "sms")], "", default).await;
+        let credential =
+            json!({"base_url": "https://8.8.8.8", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
+        let mut ids = Vec::new();
+        for label in ["First", "Second"] {
+            let body =
+                json!({"kind": "generic", "label": label, "credential": credential, "is_active": false});
+            ids.push(text(&self.call("POST /message-accounts", "", body).await, "/account/id"));
+        }
+        self.call("PUT /message-accounts/order", "", json!({"channel": "sms", "account_ids": ids})).await;
+        self.call("PATCH /message-accounts/{id}", &ids[0], json!({"price": "0.5"})).await;
+        self.call("PUT /message-accounts/{id}/credential", &ids[0], json!({ "credential": credential }))
+            .await;
+        self.call("POST /message-accounts/{id}/test", &ids[0], json!({})).await;
+        self.call("POST /message-accounts/{id}/retry", &ids[0], Value::Null).await;
+        self.see("GET /message-accounts/{id}", &ids[0]).await;
+        self.call("DELETE /message-accounts/{id}", &ids[1], Value::Null).await;
+        for list in
+            ["/templates", "/template-defaults", "/message-providers", "/message-accounts", "/message-credit"]
+        {
+            self.see(&format!("GET {list}"), "").await;
+        }
+    }
+
+    /// Messages of which none goes anywhere: no account is in use. One fails, one waits for its time, one is spread over minutes; and
+    /// what came in.
+    pub async fn messages(&mut self, db: &Client, schema: &str) {
+        let say = |more: Value| {
+            let to = json!({"addresses": [{"address": "+639171234567"}, {"address": "+639171234568"}]});
+            let mut body = json!({"channels": ["sms"], "to": to, "content": {"text": "Hi"}});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        self.call("POST /messages/estimate", "", say(json!({}))).await;
+        let lost = text(&self.call("POST /messages", "", say(json!({}))).await, "/id");
+        self.until_failed(&lost).await;
+        self.call("POST /messages/{id}/retry", &lost, json!({})).await;
+        self.until_failed(&lost).await;
+        let failed = self.see("GET /deliveries", "").await;
+        let delivery = text(&failed, "/items/0/id");
+        self.call("POST /deliveries/{id}/retry", &delivery, json!({})).await;
+        self.see("GET /deliveries/{id}", &delivery).await;
+        let slow = text(&self.call("POST /messages", "", say(json!({"per_minute": 1}))).await, "/id");
+        let names = [("id", slow.as_str())];
+        let query = format!("?message_id={slow}&status=queued");
+        let waiting = self.at("GET /deliveries", &names, &query, Value::Null).await;
+        let last =
+            waiting["items"].as_array().unwrap().iter().max_by_key(|one| one["due_at"].to_string()).unwrap();
+        self.call("POST /deliveries/{id}/cancel", &text(last, "/id"), Value::Null).await;
+        let later = say(json!({"scheduled_at": "2027-01-01T00:00:00Z"}));
+        let later = text(&self.call("POST /messages", "", later).await, "/id");
+        self.call("POST /messages/{id}/cancel", &later, Value::Null).await;
+        self.see("GET /messages", "").await;
+        self.came_in(db, schema).await;
+    }
+
+    async fn until_failed(&mut self, message: &str) {
+        until("the message has failed", async || {
+            let found = self.api.get(&format!("/api/v1/messages/{message}")).await.expect(200);
+            (found["counts"]["failed"] == 2).then_some(())
+        })
+        .await;
+        self.see("GET /messages/{id}", message).await;
+    }
+
+    /// A call of a provider and what somebody wrote: no provider is here that could sign them.
+    async fn came_in(&mut self, db: &Client, schema: &str) {
+        let account = format!("(SELECT id FROM {schema}.provider_account LIMIT 1)");
+        db.batch_execute(&format!(
+            "INSERT INTO {schema}.hook_call (id, account_id, url, headers, body, status)
+             VALUES (gen_random_uuid(), {account}, 'https://walk.example/hooks/generic/x', '{{}}', '{{}}', 'refused');
+             INSERT INTO {schema}.inbound_message (id, account_id, channel, address, text, provider_message_id)
+             VALUES (gen_random_uuid(), {account}, 'sms', '+639171234567', 'Hello', 'walk-1')"
+        ))
+        .await
+        .unwrap();
+        let calls = self.see("GET /hook-calls", "").await;
+        let call = text(&calls, "/items/0/id");
+        self.see("GET /hook-calls/{id}", &call).await;
+        self.call("POST /hook-calls/{id}/replay", &call, Value::Null).await;
+        let written = self.see("GET /inbound-messages", "").await;
+        self.see("GET /inbound-messages/{id}", &text(&written, "/items/0/id")).await;
+        for list in ["/unmatched-receipts", "/message-figures", "/message-figures/export"] {
+            self.see(&format!("GET {list}"), "").await;
+        }
     }
 }

@@ -14,12 +14,10 @@ use crate::{
     db::TenantTx,
     demo::{self, DemoSale, PLANS},
     error::Result,
-    isp::{
-        billing::{self, Fact, Line, Printed},
-        shown_money,
-    },
+    isp::billing::{self, Fact, Line, Printed},
     jobs,
     types::StaffId,
+    web::parts::money as shown_money,
 };
 
 /// Who stands at the counter.

@@ -19,11 +19,12 @@ use crate::{
             ledger::{self, Entry},
             payments::{self, Method},
         },
-        customers, money,
-        parts::{Choice, id_of},
+        customers,
     },
     tenancy::Resolver,
+    types::amount as money,
     types::{CustomerId, Limit},
+    web::parts::{Choice, id_of},
     web::{Flash, FormView, Moment},
 };
 

@@ -18,12 +18,12 @@ use crate::{
             payments::{self, Filter, Method},
             round::{self, Stop},
         },
-        money,
-        parts::{Choice, address},
-        search::plain,
     },
     tenancy::Resolver,
+    types::amount as money,
+    types::search::plain,
     types::{AreaId, CustomerId, Limit},
+    web::parts::{Choice, address},
     web::{Flash, FormView, Moment},
 };
 

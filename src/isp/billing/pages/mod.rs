@@ -23,11 +23,9 @@ use super::{
 use crate::{
     access::{Guarded, PageUser, Right},
     error::Result,
-    isp::{
-        money,
-        parts::{Choice, money as shown_money},
-    },
+    types::amount as money,
     types::{Check, Wrong},
+    web::parts::{Choice, money as shown_money},
     web::{Form, RouteTable},
 };
 

@@ -13,19 +13,17 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::Result,
-    isp::{
-        billing::{
-            PrintReceipts, RefundPayments, VoidPayments,
-            mark::Mark,
-            payments::{self, Filter, Method, Payment, Refund, refund_of},
-            receipts::{self, Paper},
-        },
-        money,
-        parts::{Choice, Pager, address, grouped, id_of, shown as shown_range},
-        sheet::Format as SheetFormat,
+    isp::billing::{
+        PrintReceipts, RefundPayments, VoidPayments,
+        mark::Mark,
+        payments::{self, Filter, Method, Payment, Refund, refund_of},
+        receipts::{self, Paper},
     },
     sheets::Bom,
+    types::amount as money,
     types::{Check, Limit, PaymentId, ReceiptId, StaffId, line},
+    web::parts::{Choice, Pager, address, grouped, id_of, shown as shown_range},
+    web::sheet::Format as SheetFormat,
     web::{Flash, Form, FormView, Moment},
 };
 

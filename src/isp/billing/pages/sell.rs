@@ -19,13 +19,13 @@ use crate::{
             payments::Method,
             periods::{self, Kind, Order, Preview, Sellable, duration_text},
         },
-        money,
-        parts::Choice,
         plans,
-        search::plain,
     },
     tenancy::Resolver,
+    types::amount as money,
+    types::search::plain,
     types::{Check, InstallationId, PlanId, optional_text},
+    web::parts::Choice,
     web::{Flash, Form, FormView, Moment},
 };
 
@@ -229,7 +229,7 @@ async fn page(
         plans: plans
             .iter()
             .map(|plan| {
-                let price = crate::isp::parts::money(plan.price(), currency);
+                let price = crate::web::parts::money(plan.price(), currency);
                 Choice::new(plan.id, format!("{} – {price} for {} days", plan.label(), plan.period_days()))
             })
             .collect(),

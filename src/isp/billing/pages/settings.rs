@@ -9,12 +9,10 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::Result,
-    isp::{
-        billing::policy::{self, Policy, Series, Typed},
-        money,
-        parts::Choice,
-    },
+    isp::billing::policy::{self, Policy, Series, Typed},
+    types::amount as money,
     types::{Check, Wrong},
+    web::parts::Choice,
     web::{Flash, Form, FormView},
 };
 

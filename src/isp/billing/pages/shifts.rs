@@ -13,15 +13,13 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::Result,
-    isp::{
-        billing::{
-            mark::Mark,
-            shifts::{self, NOTE_MAX, Shift},
-        },
-        money,
-        parts::{Pager, id_of, shown as shown_range},
+    isp::billing::{
+        mark::Mark,
+        shifts::{self, NOTE_MAX, Shift},
     },
+    types::amount as money,
     types::{Check, Limit, ShiftId, optional_text},
+    web::parts::{Pager, id_of, shown as shown_range},
     web::{Flash, FormView, Moment},
 };
 

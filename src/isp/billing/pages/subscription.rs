@@ -17,11 +17,10 @@ use crate::{
             CancelSubscriptions, ChangeSubscriptions, RecordPayments, SellSubscriptions, ViewPayments,
             periods::{self, Changed, Credit, Pause, Status, Subscription, duration_text},
         },
-        customers,
-        parts::{Choice, id_of},
-        plans,
+        customers, plans,
     },
     types::{Check, PlanId, SubscriptionId, line, optional_line},
+    web::parts::{Choice, id_of},
     web::{Flash, FormView, Moment},
 };
 
@@ -337,7 +336,7 @@ pub async fn show_change(
             .iter()
             .filter(|plan| plan.id != one.plan)
             .map(|plan| {
-                let price = crate::isp::parts::money(plan.price(), currency);
+                let price = crate::web::parts::money(plan.price(), currency);
                 Choice::new(plan.id, format!("{} – {price} for {} days", plan.label(), plan.period_days()))
             })
             .collect(),

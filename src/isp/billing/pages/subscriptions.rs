@@ -10,17 +10,15 @@ use super::{Badge, may, shown};
 use crate::{
     access::PageUser,
     db::Db,
-    isp::{
-        billing::{
-            SellSubscriptions,
-            mark::Mark,
-            periods::{self, Filter, Listed, Status},
-        },
-        parts::{Pager, Tab, address, grouped, shown as shown_range},
-        search::plain,
+    isp::billing::{
+        SellSubscriptions,
+        mark::Mark,
+        periods::{self, Filter, Listed, Status},
     },
     types::Limit,
+    types::search::plain,
     web::Moment,
+    web::parts::{Pager, Tab, address, grouped, shown as shown_range},
 };
 
 const PATH: &str = "/subscriptions";

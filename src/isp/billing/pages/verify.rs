@@ -11,11 +11,9 @@ use crate::{
     access::{Access, Bare, Visitor},
     db::Db,
     error::{Error, OrInternal},
-    isp::{
-        billing::receipts::{self, initials},
-        parts::money,
-    },
+    isp::billing::receipts::{self, initials},
     tenancy::Tenant,
+    web::parts::money,
 };
 
 #[derive(Serialize)]

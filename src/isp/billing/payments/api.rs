@@ -28,11 +28,11 @@ use crate::{
             mark::Mark,
         },
         customers,
-        sheet::Format as SheetFormat,
     },
     sheets::Bom,
     tenancy::Resolver,
     types::{CustomerId, Limit, PaymentId, ShiftId, StaffId, line},
+    web::sheet::Format as SheetFormat,
     web::{Body, Download, Json},
 };
 

@@ -13,9 +13,9 @@ use crate::{
     audit::Event,
     db::Db,
     error::{Error, OrInternal, Result},
-    isp::sheet::Format as SheetFormat,
     sheets::{self, Bom, Cell},
     web::Download,
+    web::sheet::Format as SheetFormat,
 };
 
 /// A file has at most so many payments.

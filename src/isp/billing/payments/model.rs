@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::{
     error::{Error, FieldError, Result},
-    isp::money,
+    types::amount as money,
     types::{
         Check, CustomerId, PaymentId, RefundId, ShiftId, StaffId, SubscriptionId, Wrong, optional_line,
         optional_text,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    isp::money,
+    types::amount as money,
     types::{Check, SubscriptionId, line, optional_line},
 };
 

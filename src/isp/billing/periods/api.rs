@@ -170,7 +170,7 @@ impl SubscriptionsApi {
             customer: customer_id.0.map(CustomerId),
             installation: installation_id.0.map(InstallationId),
             plan: plan_id.0.map(PlanId),
-            q: q.0.as_deref().and_then(crate::isp::search::plain),
+            q: q.0.as_deref().and_then(crate::types::search::plain),
         };
         let counted = total.0 == Some(true);
         let (mut items, total) = self

@@ -9,10 +9,8 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use crate::{
     error::{Error, FieldError, Result},
-    isp::{
-        money::{cents, half_up, of_cents},
-        plans::{Plan, Tax},
-    },
+    isp::plans::{Plan, Tax},
+    types::amount::{cents, half_up, of_cents},
     types::{CustomerId, InstallationId, PlanId, StaffId, SubscriptionId, Wrong},
 };
 
@@ -208,7 +206,7 @@ impl Terms {
             Kind::FifteenDays => Ok(self.fixed(HALF_MONTH_DAYS)),
             Kind::Custom => amount
                 .ok_or_else(|| Wrong::new("required", "Say how much is paid."))
-                .and_then(crate::isp::money::positive)
+                .and_then(crate::types::amount::positive)
                 .and_then(|amount| self.of_amount(amount))
                 .map_err(|wrong| Error::Invalid(vec![wrong.at("amount")])),
             Kind::Change | Kind::Opening => {

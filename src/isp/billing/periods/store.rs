@@ -281,7 +281,7 @@ pub async fn list(
     mark: Option<(DateTime<Utc>, Uuid)>,
     limit: Limit,
 ) -> Result<Vec<Listed>> {
-    let q = filter.q.as_deref().map(crate::isp::search::containing);
+    let q = filter.q.as_deref().map(crate::types::search::containing);
     let (status, at, id) =
         (filter.status.map(Status::as_str), mark.map(|mark| mark.0), mark.map(|mark| mark.1));
     let more = limit.and_one();
@@ -310,7 +310,7 @@ pub async fn list(
 
 /// How many match.
 pub async fn count(tx: &TenantTx, filter: &Filter) -> Result<i64> {
-    let q = filter.q.as_deref().map(crate::isp::search::containing);
+    let q = filter.q.as_deref().map(crate::types::search::containing);
     let row = tx
         .query_one(
             "SELECT count(*) FROM subscription s WHERE ($1::text IS NULL OR s.status = $1) \
@@ -343,7 +343,7 @@ pub async fn find_sellable(tx: &TenantTx, q: &str, limit: i64) -> Result<Vec<Sel
              JOIN installation i ON i.customer_id = c.id LEFT JOIN customer_account a ON a.customer_id = c.id \
              WHERE c.deleted_at IS NULL AND i.status IN ('scheduled', 'active', 'inactive') \
              AND c.search_text LIKE lower($1) ORDER BY c.last_name, c.first_name, i.id LIMIT $2",
-            &[&crate::isp::search::containing(q), &limit],
+            &[&crate::types::search::containing(q), &limit],
         )
         .await?;
     Ok(rows

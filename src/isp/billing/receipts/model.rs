@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::isp::{money::tax_inside, plans::Tax};
+use crate::{isp::plans::Tax, types::amount::tax_inside};
 
 /// A label and what stands beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub fn taxes(parts: &[Taxed], is_registered: bool, rate: Decimal, currency: &str
         return Vec::new();
     }
     let sum = |tax| -> Decimal { parts.iter().filter(|part| part.tax == tax).map(|part| part.amount).sum() };
-    let shown = |label: &str, amount: Decimal| Fact::new(label, crate::isp::parts::money(amount, currency));
+    let shown = |label: &str, amount: Decimal| Fact::new(label, crate::web::parts::money(amount, currency));
     let vatable = sum(Some(Tax::Vatable));
     let vat = tax_inside(vatable, rate);
     let mut lines = vec![

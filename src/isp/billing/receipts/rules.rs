@@ -16,10 +16,10 @@ use crate::{
             payments::Payment,
             policy::{self, Policy},
         },
-        parts::money,
         series,
     },
     types::ReceiptId,
+    web::parts::money,
 };
 
 const LAYOUT: u8 = 1;

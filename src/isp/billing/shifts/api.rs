@@ -14,10 +14,8 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::Result,
-    isp::{
-        billing::{WorkShifts, mark::Mark},
-        money,
-    },
+    isp::billing::{WorkShifts, mark::Mark},
+    types::amount as money,
     types::{Check, Limit, ShiftId, optional_text},
     web::{Body, Created, Json},
 };

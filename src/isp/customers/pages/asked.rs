@@ -2,14 +2,12 @@
 
 use crate::{
     error::Result,
-    isp::{
-        customers::{
-            model::Status,
-            query::{Filter, Sort},
-        },
-        parts::address,
+    isp::customers::{
+        model::Status,
+        query::{Filter, Sort},
     },
     types::AreaId,
+    web::parts::address,
 };
 
 const Q_MAX: usize = 100;

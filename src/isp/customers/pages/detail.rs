@@ -26,9 +26,9 @@ use crate::{
             model::{Customer, Lookalike, Status, TRANSITIONS},
             rules,
         },
-        parts::{Choice, grouped, id_of},
     },
     types::{Coordinates, CustomerId, degrees},
+    web::parts::{Choice, grouped, id_of},
     web::{Flash, Moment, see_other},
 };
 

@@ -22,9 +22,9 @@ use crate::{
             model::{Customer, Likeness, Lookalike, Typed},
             rules::{self, Duplicates},
         },
-        parts::{Choice, id_of},
     },
     types::{AreaId, CustomerId},
+    web::parts::{Choice, id_of},
     web::{Flash, Form, FormView},
 };
 

@@ -24,12 +24,12 @@ use crate::{
             query::{Mark, Sort},
             rules,
         },
-        parts::{Chip, Choice, Column, Pager, Tab, grouped, shown},
-        sheet::Format,
     },
     sheets::Bom,
     types::{AreaId, Limit},
     web::Moment,
+    web::parts::{Chip, Choice, Column, Pager, Tab, grouped, shown},
+    web::sheet::Format,
 };
 
 const PAGE: Limit = Limit::of(25);

@@ -18,10 +18,10 @@ use crate::{
     isp::{
         areas,
         customers::{list, model::Status, rules, view::CustomerFeatures},
-        parts::{Chip, Tab},
     },
     types::{BoundingBox, Limit},
     web::Json,
+    web::parts::{Chip, Tab},
 };
 
 const MAP_PATH: &str = "/customers/map";

@@ -20,11 +20,9 @@ use super::{
 use crate::{
     access::{Guarded, PageUser, Right},
     config::Settings,
-    isp::{
-        areas::AreaChoice,
-        parts::{Choice, grouped},
-    },
+    isp::areas::AreaChoice,
     web::RouteTable,
+    web::parts::{Choice, grouped},
 };
 
 const PATH: &str = "/customers";

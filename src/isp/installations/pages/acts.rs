@@ -16,10 +16,10 @@ use crate::{
             model::{Installation, REASON_MAX, Status},
             rules::{self, Hold, Termination},
         },
-        parts::id_of,
         routers::{self, Released},
     },
     types::{InstallationId, RouterId, optional_line},
+    web::parts::id_of,
     web::{Flash, Form},
 };
 

@@ -18,12 +18,12 @@ use crate::{
             model::{Act, Installation, Status},
             rules::{self, OBJECT},
         },
-        parts::id_of,
         plant::{self, LightView, NapPath},
         routers::{self, Stocked},
     },
     types::{InstallationId, degrees},
     web::Moment,
+    web::parts::id_of,
 };
 
 /// Tabs of other features: label, the last part of the address, and the right that the page asks for. Each is a page of that

@@ -27,11 +27,11 @@ use crate::{
             model::{FIELDS, Installation, InstallationDraft},
             rules::{self, NewInstallation},
         },
-        parts::{Choice, id_of},
         routers,
-        typed::Typed,
     },
     types::{CustomerId, InstallationId},
+    web::parts::{Choice, id_of},
+    web::typed::Typed,
     web::{Flash, FormView},
 };
 
@@ -103,7 +103,7 @@ async fn ask_whom(user: &PageUser, db: &Db, asked: &Asked) -> Result<Response> {
             let mut pairs = vec![("customer", id.as_str())];
             pairs.extend([("nap", asked.nap.as_str()), ("port", asked.port.as_str())]);
             pairs.retain(|(_, value)| !value.is_empty());
-            let href = crate::isp::parts::address("/installations/new", pairs);
+            let href = crate::web::parts::address("/installations/new", pairs);
             Hit { label: hit.label, hint: hit.hint, href }
         })
         .collect();

@@ -19,13 +19,13 @@ use crate::{
             model::{Installation, Port, Status},
             query::{self, After, Filter},
         },
-        parts::{Chip, Choice, Pager, Tab, address, grouped, id_of, shown, time_mark},
         plant,
-        sheet::Format,
     },
     sheets::Bom,
     types::{Cursor, CustomerId, Limit, NapId},
     web::Moment,
+    web::parts::{Chip, Choice, Pager, Tab, address, grouped, id_of, shown, time_mark},
+    web::sheet::Format,
 };
 
 const PAGE: Limit = Limit::of(50);

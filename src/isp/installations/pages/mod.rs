@@ -14,8 +14,9 @@ pub use detail::{Frame, frame};
 use super::{CreateInstallations, EditInstallations, TerminateInstallations, ViewInstallations};
 use crate::{
     access::{Colleague, Guarded, PageUser, Right},
-    isp::{areas::AreaChoice, parts::Choice},
+    isp::areas::AreaChoice,
     web::RouteTable,
+    web::parts::Choice,
 };
 
 const PATH: &str = "/installations";

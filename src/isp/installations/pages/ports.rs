@@ -19,11 +19,12 @@ use crate::{
             picker::{Chosen, Free, Picker, nearby, pick},
             rules,
         },
-        parts::{Choice, counted, id_of},
         plant::{self, PortView},
-        typed::{Site, Typed},
+        site::Site,
     },
     types::{Check, Coordinates, CustomerId, InstallationId, NapId},
+    web::parts::{Choice, counted, id_of},
+    web::typed::Typed,
     web::{Flash, Form, FormView},
 };
 

@@ -26,10 +26,10 @@ use crate::{
             subscribers::{self, Mark, Subscriber, Sums},
             tree,
         },
-        parts::{Choice, grouped, id_of},
         tickets,
     },
     types::OutageId,
+    web::parts::{Choice, grouped, id_of},
     web::{Json, Moment},
 };
 

@@ -13,15 +13,13 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::{Error, Result},
-    isp::{
-        outages::{
-            model::{Draft, Giving, Status, minutes_text},
-            restore::{self, Decision, End},
-            rules::{self, Changes},
-        },
-        parts::{counted, grouped, id_of},
+    isp::outages::{
+        model::{Draft, Giving, Status, minutes_text},
+        restore::{self, Decision, End},
+        rules::{self, Changes},
     },
     types::{InstallationId, OutageId, optional_text},
+    web::parts::{counted, grouped, id_of},
     web::{Flash, Form, FormView},
 };
 

@@ -19,9 +19,9 @@ use crate::{
             rules,
             tree::{self, FoundNode},
         },
-        parts::Choice,
         plant::node::{self, Node},
     },
+    web::parts::Choice,
     web::{Flash, Form, FormView},
 };
 

@@ -11,17 +11,15 @@ use super::{PATH, may, tone};
 use crate::{
     access::PageUser,
     db::Db,
-    isp::{
-        outages::{
-            ManageOutages, SetOutagePolicy,
-            model::{Status, minutes_text},
-            rules::{self, Filter},
-            store::{Counted, Mark},
-        },
-        parts::{Pager, Tab, address, grouped, shown},
+    isp::outages::{
+        ManageOutages, SetOutagePolicy,
+        model::{Status, minutes_text},
+        rules::{self, Filter},
+        store::{Counted, Mark},
     },
     types::Limit,
     web::Moment,
+    web::parts::{Pager, Tab, address, grouped, shown},
 };
 
 const PAGE: Limit = Limit::of(25);

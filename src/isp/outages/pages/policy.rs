@@ -7,14 +7,12 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::{Error, Result},
-    isp::{
-        outages::{
-            model::{Giving, Policy},
-            rules,
-        },
-        parts::Choice,
+    isp::outages::{
+        model::{Giving, Policy},
+        rules,
     },
     types::Check,
+    web::parts::Choice,
     web::{Flash, Form, FormView},
 };
 

@@ -15,9 +15,9 @@ use crate::{
             model::{Hang, SplitterType},
             rules::{PortChange, WhatIf},
         },
-        typed::Typed,
     },
     types::{CustomerId, NapId, SplitterId, optional_line},
+    web::typed::Typed,
 };
 
 /// A value of a body as the text that a form would hold.

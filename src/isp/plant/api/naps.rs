@@ -17,17 +17,15 @@ use crate::{
     access::{ApiUser, By},
     db::{Db, TenantTx},
     error::Result,
-    isp::{
-        plant::{
-            DeletePlant, EditPlant, ViewPlant, export,
-            model::NapDraft,
-            rules,
-            store::naps::{self, NapFilter},
-        },
-        sheet::{Format, Sheet},
+    isp::plant::{
+        DeletePlant, EditPlant, ViewPlant, export,
+        model::NapDraft,
+        rules,
+        store::naps::{self, NapFilter},
     },
     sheets::Bom,
     types::{LcpId, Limit, NapId, SplitterId},
+    web::sheet::{Format, Sheet},
     web::{Body, Created, Json, NoContent},
 };
 

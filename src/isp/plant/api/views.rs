@@ -21,7 +21,7 @@ use crate::{
                 splitters::{CountedSplitter, Output},
             },
         },
-        typed::Site,
+        site::Site,
     },
     types::degrees,
 };

@@ -18,7 +18,6 @@ use crate::{
     isp::{
         areas,
         customers::MapView,
-        parts::{Choice, Column, Pager, Tab, address, grouped, id_of, shown},
         plant::{
             DeletePlant, EditPlant,
             api::{Mark, searched},
@@ -32,9 +31,11 @@ use crate::{
             },
             tree::{self, Branch},
         },
-        typed::{Site, Typed},
+        site::Site,
     },
     types::{LcpId, Limit},
+    web::parts::{Choice, Column, Pager, Tab, address, grouped, id_of, shown},
+    web::typed::Typed,
     web::{Flash, Form, FormView},
 };
 

@@ -15,7 +15,6 @@ use crate::{
     db::Db,
     isp::{
         customers::MapView,
-        parts::Choice,
         plant::{
             api::searched,
             features::{self, Asked, Layer},
@@ -23,6 +22,7 @@ use crate::{
         },
     },
     web::Json,
+    web::parts::Choice,
 };
 
 #[derive(Serialize)]

@@ -25,10 +25,10 @@ use crate::{
     error::{Error, FieldError},
     isp::{
         customers::{Accuracy, MapView},
-        parts::{Choice, grouped},
-        typed::Site,
+        site::Site,
     },
     types::degrees,
+    web::parts::{Choice, grouped},
     web::{RouteTable, compressed},
 };
 

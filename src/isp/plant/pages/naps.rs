@@ -17,7 +17,6 @@ use crate::{
     error::{Error, Result},
     isp::{
         customers::MapView,
-        parts::{Choice, Pager, Tab, address, grouped, id_of, shown},
         plant::{
             EditPlant,
             api::{Mark, searched},
@@ -32,11 +31,13 @@ use crate::{
                 splitters,
             },
         },
-        sheet::Format,
-        typed::{Site, Typed, optional_id},
+        site::Site,
     },
     sheets::Bom,
     types::{Check, LcpId, Limit, NapId, SplitterId},
+    web::parts::{Choice, Pager, Tab, address, grouped, id_of, shown},
+    web::sheet::Format,
+    web::typed::{Typed, optional_id},
     web::{Flash, Form, FormView},
 };
 

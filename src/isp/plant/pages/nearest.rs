@@ -16,10 +16,11 @@ use crate::{
     isp::{
         customers::MapView,
         plant::{node::Node, rules, store::map},
-        typed::{Site, Typed},
+        site::Site,
     },
     types::{Check, Limit},
     web::FormView,
+    web::typed::Typed,
 };
 
 const PATH: &str = "/plant/nearest";

@@ -7,10 +7,8 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::Result,
-    isp::{
-        plant::{budget::Policy, rules},
-        typed::Typed,
-    },
+    isp::plant::{budget::Policy, rules},
+    web::typed::Typed,
     web::{Flash, FormView},
 };
 

@@ -23,7 +23,6 @@ use crate::{
     error::{Error, Result},
     isp::{
         customers::MapView,
-        parts::{Choice, id_of},
         plant::{
             DeletePlant, EditPlant,
             budget::Budget,
@@ -35,6 +34,7 @@ use crate::{
         },
     },
     types::{CustomerId, NapId, optional_line},
+    web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, Moment},
 };
 

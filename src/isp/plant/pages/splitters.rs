@@ -19,7 +19,6 @@ use crate::{
     error::{Error, Result},
     isp::{
         customers::MapView,
-        parts::{Choice, id_of},
         plant::{
             DeletePlant, EditPlant,
             budget::Budget,
@@ -33,9 +32,11 @@ use crate::{
                 splitters::{self, CountedSplitter, Output},
             },
         },
-        typed::{Site, Typed},
+        site::Site,
     },
     types::{LcpId, SplitterId},
+    web::parts::{Choice, id_of},
+    web::typed::Typed,
     web::{Flash, Form, FormView},
 };
 

@@ -10,17 +10,15 @@ use super::{Crumb, PortsView, may};
 use crate::{
     access::PageUser,
     db::Db,
-    isp::{
-        parts::{Choice, Pager, address, grouped, shown},
-        plant::{
-            EditPlant,
-            api::Mark,
-            rules,
-            store::lcps::{self, LcpFilter, LcpSort},
-            tree::{self, Branch},
-        },
+    isp::plant::{
+        EditPlant,
+        api::Mark,
+        rules,
+        store::lcps::{self, LcpFilter, LcpSort},
+        tree::{self, Branch},
     },
     types::{LcpId, Limit},
+    web::parts::{Choice, Pager, address, grouped, shown},
 };
 
 const PATH: &str = "/plant/tree";

@@ -15,8 +15,9 @@ use crate::{
     audit::Event,
     db::TenantTx,
     error::{Error, Result},
-    isp::{areas, parts::counted, typed::unknown},
+    isp::areas,
     types::AreaId,
+    web::{parts::counted, typed::unknown},
 };
 
 pub use lcps::{change_lcp, create_lcp, delete_lcp, get_lcp};

@@ -6,13 +6,11 @@ use super::{counts_of, ground_of, halves};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::{
-        plant::{
-            budget::OltClass,
-            model::{Lcp, LcpDraft, PortCounts},
-        },
-        search::containing,
+    isp::plant::{
+        budget::OltClass,
+        model::{Lcp, LcpDraft, PortCounts},
     },
+    types::search::containing,
     types::{AreaId, LcpId, Limit},
 };
 

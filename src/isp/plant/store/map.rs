@@ -8,12 +8,10 @@ use uuid::Uuid;
 use crate::{
     db::TenantTx,
     error::Result,
-    isp::{
-        parts::counted,
-        plant::features::{Cluster, Layer, Point},
-        search::containing,
-    },
+    isp::plant::features::{Cluster, Layer, Point},
     types::BoundingBox,
+    types::search::containing,
+    web::parts::counted,
 };
 
 /// A layer shows so many points one by one; beyond that it is gathered into cells, 16 wide and 12 high.

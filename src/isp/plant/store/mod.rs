@@ -15,7 +15,7 @@ use tokio_postgres::Row;
 
 use super::{fibre::Stretch, model::PortCounts};
 use crate::{
-    isp::{customers::Accuracy, typed::Site},
+    isp::{customers::Accuracy, site::Site},
     types::Coordinates,
 };
 

@@ -6,13 +6,11 @@ use super::{counts_of, ground_of, halves, held_ports, port_counts};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::{
-        plant::{
-            model::{Nap, NapDraft, PortCounts},
-            rules::NamedNap,
-        },
-        search::containing,
+    isp::plant::{
+        model::{Nap, NapDraft, PortCounts},
+        rules::NamedNap,
     },
+    types::search::containing,
     types::{LcpId, Limit, NapId, SplitterId},
 };
 

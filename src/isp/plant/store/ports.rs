@@ -9,10 +9,8 @@ use super::held_ports;
 use crate::{
     db::TenantTx,
     error::Result,
-    isp::{
-        plant::model::{Holder, PortView},
-        search::containing,
-    },
+    isp::plant::model::{Holder, PortView},
+    types::search::containing,
     types::{CustomerId, NapId},
 };
 

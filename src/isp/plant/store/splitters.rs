@@ -7,10 +7,8 @@ use super::{ground_of, halves};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    isp::{
-        plant::model::{Hang, Splitter, SplitterDraft, SplitterType},
-        search::containing,
-    },
+    isp::plant::model::{Hang, Splitter, SplitterDraft, SplitterType},
+    types::search::containing,
     types::{LcpId, Limit, NapId, SplitterId},
 };
 

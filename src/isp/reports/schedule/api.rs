@@ -18,12 +18,10 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    isp::{
-        reports::{ExportReports, ScheduleReports},
-        sheet::Format,
-        typed::Typed,
-    },
+    isp::reports::{ExportReports, ScheduleReports},
     types::{Cursor, Limit, ReportFileId, ReportScheduleId},
+    web::sheet::Format,
+    web::typed::Typed,
     web::{Body, Created, Download, Json, NoContent},
 };
 

@@ -12,17 +12,11 @@ use crate::{
     db::Db,
     error::Result,
     files,
-    isp::{
-        reports::{
-            range::Asked,
-            rules::{self},
-            sheet,
-        },
-        sheet::Format,
-    },
+    isp::reports::{range::Asked, rules, sheet},
     jobs::{Job, Next, Runner},
     sheets::Bom,
     tenancy::Tenant,
+    web::sheet::Format,
 };
 
 pub const KIND: &str = "reports.schedule";

@@ -6,16 +6,14 @@ use serde_json::{Value, json};
 
 use crate::{
     error::Result,
-    isp::{
-        choices::choices,
-        reports::{
-            definition::Definition,
-            range::{Range, Usual, day_of, first_of_month, instant_of},
-            rules,
-        },
-        typed::{Typed, optional_id, optional_whole},
+    isp::reports::{
+        definition::Definition,
+        range::{Range, Usual, day_of, first_of_month, instant_of},
+        rules,
     },
     types::{AreaId, Check, ReportScheduleId, Wrong},
+    web::choices::choices,
+    web::typed::{Typed, optional_id, optional_whole},
 };
 
 choices! {

@@ -19,11 +19,11 @@ use crate::{
     error::Result,
     isp::{
         areas,
-        parts::{Choice, Pager, address, grouped, id_of, shown},
         reports::{ExportReports, ScheduleReports, rules as catalogue},
-        typed::Typed,
     },
     types::{Limit, ReportFileId, ReportScheduleId},
+    web::parts::{Choice, Pager, address, grouped, id_of, shown},
+    web::typed::Typed,
     web::{Flash, FormView, Moment, RouteTable},
 };
 

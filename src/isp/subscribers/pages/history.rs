@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     isp::{
         billing::{self, OwnAccount, Paper},
-        parts::{id_of, money},
         subscribers::guard::Subscriber,
     },
     types::{Limit, ReceiptId},
     web::Moment,
+    web::parts::{id_of, money},
 };
 
 const ROWS: Limit = Limit::of(100);

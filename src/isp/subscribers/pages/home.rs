@@ -11,7 +11,6 @@ use crate::{
     error::Result,
     isp::{
         billing,
-        parts::money,
         subscribers::{
             guard::Subscriber,
             overview::{self, Down, News, Service, left},
@@ -20,6 +19,7 @@ use crate::{
     },
     types::Limit,
     web::Moment,
+    web::parts::money,
 };
 
 const TICKETS_SHOWN: i64 = 20;

@@ -12,7 +12,6 @@ use crate::{
     error::{Error, Result},
     isp::{
         customers::{self, Frame},
-        parts::id_of,
         subscribers::{
             invite::{Invited, standing},
             letters::Office,
@@ -20,6 +19,7 @@ use crate::{
         },
     },
     types::CustomerId,
+    web::parts::id_of,
     web::{Flash, FormView, Moment},
 };
 

@@ -10,13 +10,13 @@ use crate::{
     access::CheckedForm,
     error::{Error, Result},
     isp::{
-        parts::{Choice, id_of},
         subscribers::guard::Subscriber,
         tickets::{
             self, Attachment, Category, Comment, Complaint, FILE_HELP, OwnTicket, Ready, Said, Status, Ticket,
         },
     },
     types::{CommentId, TicketId},
+    web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, Moment},
 };
 

@@ -2,14 +2,12 @@
 
 use crate::{
     error::Result,
-    isp::{
-        parts::address,
-        tickets::{
-            choices::{Category, Priority, Status},
-            query::{self, Filter, Sort},
-        },
+    isp::tickets::{
+        choices::{Category, Priority, Status},
+        query::{self, Filter, Sort},
     },
     types::{AreaId, CustomerId, OutageId, StaffId},
+    web::parts::address,
 };
 
 const Q_MAX: usize = 100;

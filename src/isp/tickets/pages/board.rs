@@ -12,16 +12,14 @@ use super::{
 use crate::{
     access::PageUser,
     db::Db,
-    isp::{
-        parts::Choice,
-        tickets::{
-            CreateTickets, WorkTickets,
-            choices::{Priority, Status},
-            list,
-            query::Sort,
-            rules, store,
-        },
+    isp::tickets::{
+        CreateTickets, WorkTickets,
+        choices::{Priority, Status},
+        list,
+        query::Sort,
+        rules, store,
     },
+    web::parts::Choice,
 };
 
 /// A column shows so many cards; the list has the others.

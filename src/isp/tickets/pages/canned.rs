@@ -11,11 +11,9 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::Result,
-    isp::{
-        parts::id_of,
-        tickets::talk::{self, CannedDraft},
-    },
+    isp::tickets::talk::{self, CannedDraft},
     types::CannedReplyId,
+    web::parts::id_of,
     web::{Flash, FormView},
 };
 

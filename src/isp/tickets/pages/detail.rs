@@ -15,21 +15,19 @@ use crate::{
     access::{By, PageUser},
     db::{Db, TenantTx},
     error::Result,
-    isp::{
-        parts::{Choice, id_of},
-        tickets::{
-            AssignTickets, EditTickets, WorkTickets,
-            choices::Status,
-            list,
-            model::{Assignee, Ticket},
-            query::{Filter, Sort},
-            rules,
-            store::{self, Period, Place, Visit},
-            talk,
-            thread::{Attachment, CannedReply, Comment},
-        },
+    isp::tickets::{
+        AssignTickets, EditTickets, WorkTickets,
+        choices::Status,
+        list,
+        model::{Assignee, Ticket},
+        query::{Filter, Sort},
+        rules,
+        store::{self, Period, Place, Visit},
+        talk,
+        thread::{Attachment, CannedReply, Comment},
     },
     types::{CommentId, TicketId},
+    web::parts::{Choice, id_of},
     web::{Moment, see_other},
 };
 

@@ -14,7 +14,6 @@ use crate::{
     error::{Error, Result},
     isp::{
         customers,
-        parts::{Choice, id_of},
         tickets::{
             AssignTickets,
             choices::{Category, Priority, Source},
@@ -24,6 +23,7 @@ use crate::{
         },
     },
     types::{CustomerId, StaffId, TicketId},
+    web::parts::{Choice, id_of},
     web::{Flash, Form, FormView},
 };
 

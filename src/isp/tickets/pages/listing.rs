@@ -16,8 +16,6 @@ use crate::{
     isp::{
         areas::{self, AreaChoice},
         customers,
-        parts::{Chip, Choice, Column, Pager, Tab, counted, grouped, id_of, shown},
-        sheet::Format,
         tickets::{
             CreateTickets, EditTickets,
             choices::{Category, Priority, Status},
@@ -31,6 +29,8 @@ use crate::{
     sheets::Bom,
     types::{CustomerId, Limit},
     web::Moment,
+    web::parts::{Chip, Choice, Column, Pager, Tab, counted, grouped, id_of, shown},
+    web::sheet::Format,
 };
 
 const PAGE: Limit = Limit::of(25);

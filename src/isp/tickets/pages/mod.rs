@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     access::{Guarded, PageUser, Right},
-    isp::parts::Choice,
     web::RouteTable,
+    web::parts::Choice,
 };
 
 const PATH: &str = "/tickets";

@@ -10,16 +10,14 @@ use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::{Error, Result},
-    isp::{
-        parts::id_of,
-        tickets::{
-            choices::Status,
-            model::{Step, Ticket},
-            rules, store,
-            talk::{self, Ready, Said},
-        },
+    isp::tickets::{
+        choices::Status,
+        model::{Step, Ticket},
+        rules, store,
+        talk::{self, Ready, Said},
     },
     types::{StaffId, TicketId},
+    web::parts::id_of,
     web::{Flash, Form},
 };
 

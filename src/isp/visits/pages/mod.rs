@@ -23,10 +23,10 @@ use crate::{
     isp::{
         customers,
         installations::{self, Frame},
-        parts::{Choice, address, id_of},
-        typed::optional_id,
     },
     types::{CustomerId, InstallationId, Limit, StaffId, VisitId},
+    web::parts::{Choice, address, id_of},
+    web::typed::optional_id,
     web::{Flash, Form, FormView, Moment, RouteTable},
 };
 

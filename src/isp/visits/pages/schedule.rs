@@ -14,16 +14,14 @@ use super::{Card, card, may};
 use crate::{
     access::{PageUser, colleagues},
     db::Db,
-    isp::{
-        parts::{Choice, address, counted},
-        visits::{
-            PlanVisits, ViewAllVisits,
-            model::{Visit, VisitFilter},
-            rules,
-            week::Week,
-        },
+    isp::visits::{
+        PlanVisits, ViewAllVisits,
+        model::{Visit, VisitFilter},
+        rules,
+        week::Week,
     },
     types::{Limit, StaffId},
+    web::parts::{Choice, address, counted},
 };
 
 /// A week has at most so many on one page.

@@ -1,0 +1,309 @@
+//! One turn of one lane: claim what is due, plan it, write down what is not to be sent, and answer with what goes out. All of it is
+//! one transaction: until it is committed nothing went out, and afterwards each that did not is known by its lease.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::try_join3;
+use uuid::Uuid;
+
+use super::{
+    Dispatcher,
+    claim::{self, Claimed, Policy},
+    failpoint::Point,
+    fate::Fate,
+    lanes::Turn,
+    plan::{Going, Plan, Turnout},
+    rate,
+    settle::{self, Settled},
+};
+use crate::{
+    db::TenantTx,
+    error::Result,
+    messaging::{
+        Channel,
+        accounts::{self, Account, Opened, Readiness},
+        hooks,
+        live::{self, Bell},
+        messages::{self, Spoken},
+        providers::{Content, State},
+        suppression,
+    },
+    tenancy::Tenant,
+    types::{AccountId, DeliveryId, MessageId, StaffId, TemplateId},
+};
+
+/// What a turn came to.
+#[derive(Default)]
+pub struct Turned {
+    pub going: Vec<Going>,
+    /// Accounts whose credentials have to be opened before their messages can go.
+    pub to_open: Vec<Account>,
+    pub next: Option<DateTime<Utc>>,
+    pub claimed: usize,
+}
+
+/// What was planned, sorted by what is done with it.
+#[derive(Default)]
+struct Sorted {
+    going: Vec<Going>,
+    told: Vec<(Claimed, Content, Option<TemplateId>)>,
+    back: Vec<(DeliveryId, DateTime<Utc>)>,
+    ended: Vec<Settled>,
+    to_open: HashMap<AccountId, Account>,
+}
+
+impl Dispatcher {
+    /// Takes at most `rows` deliveries of the lane.
+    pub(super) async fn turn(&self, tenant: &Tenant, turn: &Turn, rows: i64, lease: Uuid) -> Result<Turned> {
+        self.messaging
+            .db
+            .in_tenant(tenant, async |tx| self.turn_in(tx, tenant, turn, rows, lease).await)
+            .await
+    }
+
+    async fn turn_in(
+        &self,
+        tx: &TenantTx,
+        tenant: &Tenant,
+        turn: &Turn,
+        rows: i64,
+        lease: Uuid,
+    ) -> Result<Turned> {
+        let claimed = claim::claim(tx, turn.lane, rows, lease).await?;
+        let count = claimed.len();
+        if claimed.is_empty() {
+            return Ok(Turned { next: claim::next_due(tx, turn.lane).await?, ..Turned::default() });
+        }
+        self.failpoint.pass(Point::AfterClaim);
+        let now = Utc::now();
+        let mut sorted = self.plan_all(tx, tenant, turn, lease, now, claimed).await?;
+        let policy = claim::policy(tx).await?;
+        limit(tx, &policy, &mut sorted).await?;
+        claim::put_back(tx, lease, &sorted.back).await?;
+        tell(tx, lease, now, &mut sorted).await?;
+        if !sorted.ended.is_empty() {
+            settle::settle(tx, tenant, &sorted.ended).await?;
+        }
+        let next = claim::next_due(tx, turn.lane).await?;
+        let to_open = sorted.to_open.into_values().collect();
+        Ok(Turned { going: sorted.going, to_open, next, claimed: count })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that a turn knows")]
+    async fn plan_all(
+        &self,
+        tx: &TenantTx,
+        tenant: &Tenant,
+        turn: &Turn,
+        lease: Uuid,
+        now: DateTime<Utc>,
+        claimed: Vec<Claimed>,
+    ) -> Result<Sorted> {
+        let ids: HashSet<MessageId> = claimed.iter().map(|one| one.message).collect();
+        let addresses: Vec<(Channel, &str)> =
+            claimed.iter().map(|one| (one.channel, one.address.as_str())).collect();
+        let (policy, messages, suppressed) =
+            try_join3(claim::policy(tx), self.spoken(tx, tenant, &ids), suppression::of(tx, &addresses))
+                .await?;
+        let (accounts, probes) = accounts_of(tx, &claimed, now).await?;
+        let heard = heard(tx, &claimed).await?;
+        let mut opened: HashMap<AccountId, Opened> = HashMap::new();
+        for account in accounts.values().flatten() {
+            if let Some(known) = self.messaging.accounts.opened(tenant, account).await {
+                opened.insert(account.id, known);
+            }
+        }
+        let resolver = &self.messaging.resolver;
+        let receipts = |account: &Account| hooks::url_of(resolver, tenant, account).ok();
+        let links = &self.messaging.links;
+        let is_list = turn.lane == messages::Lane::Bulk;
+        let unsubscribe = |one: &Claimed| {
+            let wanted = is_list && one.channel == Channel::Email;
+            wanted
+                .then(|| links.link(tenant, resolver, one.id, one.channel, &one.address))
+                .and_then(Result::ok)
+        };
+        let mut turnout = Turnout {
+            tenant,
+            lane: turn.lane,
+            lease,
+            now,
+            policy: &policy,
+            messages: &messages,
+            accounts: &accounts,
+            opened: &opened,
+            probes,
+            suppressed: &suppressed,
+            heard: &heard,
+            receipts: &receipts,
+            unsubscribe: &unsubscribe,
+        };
+        let mut sorted = Sorted::default();
+        for one in claimed {
+            match turnout.plan(one) {
+                Plan::Send(going) => sorted.going.push(*going),
+                Plan::Tell(told) => sorted.told.push(*told),
+                Plan::Wait(one, due) => sorted.back.push((one.id, due)),
+                Plan::End(settled) => sorted.ended.push(*settled),
+                Plan::Open(one, account) => {
+                    sorted.back.push((one.id, now));
+                    sorted.to_open.insert(account.id, account);
+                }
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// The messages that these deliveries are of, ready to be rendered; those that this process knows are not read again.
+    async fn spoken(
+        &self,
+        tx: &TenantTx,
+        tenant: &Tenant,
+        ids: &HashSet<MessageId>,
+    ) -> Result<HashMap<MessageId, Arc<Spoken>>> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.spoken.get(&(tenant.id(), *id)) {
+                Some(known) => drop(found.insert(*id, known)),
+                None => missing.push(*id),
+            }
+        }
+        for (id, spoken) in messages::spoken(tx, &missing).await? {
+            let spoken = Arc::new(spoken);
+            self.spoken.insert((tenant.id(), id), spoken.clone());
+            found.insert(id, spoken);
+        }
+        Ok(found)
+    }
+}
+
+/// The active accounts of every channel that occurs, and those among them that this turn may probe.
+async fn accounts_of(
+    tx: &TenantTx,
+    claimed: &[Claimed],
+    now: DateTime<Utc>,
+) -> Result<(HashMap<Channel, Vec<Account>>, HashSet<AccountId>)> {
+    let channels: HashSet<Channel> = claimed.iter().map(|one| one.channel).collect();
+    let (mut found, mut probes) = (HashMap::new(), HashSet::new());
+    for channel in channels.into_iter().filter(|channel| *channel != Channel::InApp) {
+        let accounts = accounts::usable(tx, channel).await?;
+        for account in &accounts {
+            if account.readiness(now) == Readiness::Probe && accounts::breaker::probe(tx, account.id).await? {
+                probes.insert(account.id);
+            }
+        }
+        found.insert(channel, accounts);
+    }
+    Ok((found, probes))
+}
+
+/// When those last wrote to us with whom free words are allowed for a day only.
+async fn heard(tx: &TenantTx, claimed: &[Claimed]) -> Result<HashMap<(Channel, String), DateTime<Utc>>> {
+    let addresses: Vec<(Channel, &str)> = claimed
+        .iter()
+        .filter(|one| matches!(one.channel, Channel::Whatsapp | Channel::Instagram))
+        .map(|one| (one.channel, one.address.as_str()))
+        .collect();
+    if addresses.is_empty() {
+        return Ok(HashMap::new());
+    }
+    hooks::last_heard(tx, &addresses).await
+}
+
+/// Holds what goes out to the limits of the tenant and of each account: what is too much waits, nothing fails.
+async fn limit(tx: &TenantTx, policy: &Policy, sorted: &mut Sorted) -> Result<()> {
+    if let Some(per_second) = policy.per_second {
+        let (granted, next) = rate::take(tx, "tenant", per_second, sorted.going.len()).await?;
+        hold_back(sorted, |_| true, granted, next, per_second);
+    }
+    let limited: HashMap<AccountId, i32> =
+        sorted.going.iter().filter_map(|going| Some((going.account.id, going.account.per_second?))).collect();
+    for (account, per_second) in limited {
+        let is_its = |going: &Going| going.account.id == account;
+        let wanted = sorted.going.iter().filter(|going| is_its(going)).count();
+        let (granted, next) = rate::take(tx, &account.to_string(), per_second, wanted).await?;
+        hold_back(sorted, is_its, granted, next, per_second);
+    }
+    Ok(())
+}
+
+/// Of those that `counts`, the first `granted` go; each of the others has a time of its own.
+fn hold_back(
+    sorted: &mut Sorted,
+    counts: impl Fn(&Going) -> bool,
+    granted: usize,
+    next: DateTime<Utc>,
+    per_second: i32,
+) {
+    let gap = TimeDelta::nanoseconds(1_000_000_000 / i64::from(per_second.max(1)));
+    let (mut left, mut due) = (granted, next);
+    let mut going = Vec::with_capacity(sorted.going.len());
+    for one in sorted.going.drain(..) {
+        if !counts(&one) {
+            going.push(one);
+        } else if left > 0 {
+            left -= 1;
+            going.push(one);
+        } else {
+            sorted.back.push((one.claimed.id, due));
+            due += gap;
+        }
+    }
+    sorted.going = going;
+}
+
+/// Messages inside the product have no wire: they are in the reader's bell with this very transaction.
+async fn tell(tx: &TenantTx, lease: Uuid, now: DateTime<Utc>, sorted: &mut Sorted) -> Result<()> {
+    for (claimed, content, template) in std::mem::take(&mut sorted.told) {
+        let is_there = ring(tx, &claimed, &content).await?;
+        let fate = if is_there {
+            Fate::Accepted { state: State::Delivered, price: None }
+        } else {
+            let failure = super::fate::Failure::new("recipient", "no_such_user", "There is no such user.");
+            Fate::Ended { status: crate::messaging::Status::Failed, failure, suppress: None }
+        };
+        sorted.ended.push(Settled {
+            id: claimed.id,
+            lease,
+            message: claimed.message,
+            lane: claimed.lane,
+            template,
+            channel: claimed.channel,
+            address: claimed.address,
+            attempts: claimed.attempts,
+            retries: claimed.retries,
+            queued_at: claimed.queued_at,
+            segments: None,
+            reserved: claimed.reserved,
+            own_price: rust_decimal::Decimal::ZERO,
+            tried: None,
+            fate,
+            at: now,
+            note: None,
+        });
+    }
+    Ok(())
+}
+
+/// Puts it into the bell of a member of staff or of a subscriber. False when there is no such person.
+async fn ring(tx: &TenantTx, claimed: &Claimed, content: &Content) -> Result<bool> {
+    let Ok(id) = claimed.address.parse::<Uuid>() else { return Ok(false) };
+    let bell = match claimed.customer {
+        Some(customer) => Bell::Customer(customer),
+        None if claim::is_staff(tx, StaffId(id)).await? => Bell::Staff(StaffId(id)),
+        None => return Ok(false),
+    };
+    let text = match content.title.as_deref() {
+        Some(title) if !title.is_empty() && !content.text.is_empty() => format!("{title}: {}", content.text),
+        Some(title) if content.text.is_empty() => title.to_owned(),
+        _ => content.text.clone(),
+    };
+    let href = content.data.get("href").filter(|href| href.starts_with('/') && !href.starts_with("//"));
+    live::in_app(tx, bell, &text, href.map(String::as_str), claimed.id).await?;
+    Ok(true)
+}

@@ -1,0 +1,47 @@
+//! What happens now, told to those who are watching: lines of the bell, and which lists changed. By WebSocket, or by server-sent
+//! events where that does not come through.
+//!
+//! PostgreSQL tells every process that something changed in a tenant, and where; each process reads what that means for each of
+//! its watchers with the watcher's own rights. So nothing of a tenant travels between processes, and nobody is told of what they
+//! may not see. Owns no table: lines of the bell are `events`'.
+
+mod feed;
+mod hub;
+mod socket;
+mod stream;
+
+use crate::{
+    db::TenantTx,
+    error::Result,
+    events,
+    types::{CustomerId, DeliveryId, StaffId},
+};
+
+pub use hub::Hub;
+pub use socket::mount;
+
+/// Tells those who watch this topic of the entered tenant: `deliveries`, `message:<id>`.
+pub async fn tell(tx: &TenantTx, topic: &str) -> Result<()> {
+    events::tell_live(tx, topic).await
+}
+
+/// Whose bell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bell {
+    Staff(StaffId),
+    Customer(CustomerId),
+}
+
+/// Delivers a message inside the product: a line in the bell of the person whom it is for.
+pub async fn in_app(
+    tx: &TenantTx,
+    bell: Bell,
+    text: &str,
+    href: Option<&str>,
+    delivery: DeliveryId,
+) -> Result<()> {
+    match bell {
+        Bell::Staff(staff) => events::tell_person(tx, staff, text, href, Some(delivery)).await,
+        Bell::Customer(customer) => events::tell_subscriber(tx, customer, text, href.unwrap_or("/my")).await,
+    }
+}

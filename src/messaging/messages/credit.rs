@@ -1,0 +1,74 @@
+//! Prepaid credit for messages that go by a sender of the platform's own: set aside when a recipient is written out, by the length of
+//! what it is told.
+
+use std::collections::{HashMap, HashSet};
+
+use rust_decimal::Decimal;
+
+use super::{
+    expand::{Audience, Recipient},
+    spoken::spoken,
+};
+use crate::{
+    db::TenantTx,
+    error::{Error, Result},
+    messaging::{Channel, accounts, segments::segments},
+    types::DeliveryId,
+};
+
+/// The code of a refusal for want of credit.
+pub const TOO_LOW: &str = "credit_too_low";
+
+/// What a message costs on each channel whose primary account is lent by the platform.
+async fn lent(tx: &TenantTx, channels: &[Channel]) -> Result<HashMap<Channel, Decimal>> {
+    let mut prices = HashMap::new();
+    for channel in channels {
+        let primary = accounts::usable(tx, *channel).await?.into_iter().next();
+        if let Some(account) = primary.filter(|account| account.sender.is_some() && !account.price.is_zero())
+        {
+            prices.insert(*channel, account.price);
+        }
+    }
+    Ok(prices)
+}
+
+/// Sets aside what these recipients will cost: all of it, or 409 `credit_too_low`.
+pub async fn set_aside(tx: &TenantTx, of: &Audience<'_>, recipients: &mut [Recipient]) -> Result<()> {
+    let prices = lent(tx, of.channels).await?;
+    if prices.is_empty() || recipients.is_empty() {
+        return Ok(());
+    }
+    let said = spoken(tx, &[of.id]).await?.remove(&of.id);
+    for one in recipients.iter_mut() {
+        let Some(price) = prices.get(&one.channel) else { continue };
+        // What cannot be rendered will fail, and costs nothing.
+        let content = said
+            .as_ref()
+            .and_then(|said| said.compose(one.channel, one.language.as_deref(), "en", &one.context).ok());
+        let count = match (one.channel, content) {
+            (_, None) => 0,
+            (Channel::Sms, Some(content)) => segments(&content.text).count,
+            (_, Some(_)) => 1,
+        };
+        one.reserved = *price * Decimal::from(count);
+    }
+    let sum: Decimal = recipients.iter().map(|one| one.reserved).sum();
+    let is_there: bool = tx.query_one("SELECT gate.reserve_credit($1)", &[&sum]).await?.get(0);
+    if is_there {
+        Ok(())
+    } else {
+        let detail = format!("The prepaid credit does not last: {sum} more would be needed.");
+        Err(Error::conflict(TOO_LOW, detail))
+    }
+}
+
+/// Gives back what was set aside for those who were not written out after all.
+pub async fn give_back(tx: &TenantTx, recipients: &[Recipient], written: &[DeliveryId]) -> Result<()> {
+    let written: HashSet<&DeliveryId> = written.iter().collect();
+    let left: Decimal =
+        recipients.iter().filter(|one| !written.contains(&one.id)).map(|one| one.reserved).sum();
+    if left.is_zero() {
+        return Ok(());
+    }
+    tx.execute("SELECT gate.settle_credit(0, $1)", &[&left]).await.map(drop)
+}

@@ -1,0 +1,288 @@
+//! Writing recipients out: an audience becomes deliveries, batch by batch, and never lies in memory as a whole.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+use super::{
+    Lane, credit,
+    model::{Given, Place, To},
+    store,
+};
+use crate::{
+    db::TenantTx,
+    error::{Error, FieldError, Result},
+    messaging::{
+        Address, Channel, Messaging,
+        audience::{Person, Segment},
+        contacts,
+    },
+    tenancy::Tenant,
+    types::{ContactId, Country, CustomerId, DeliveryId, GroupId, MessageId},
+};
+
+/// So many people are read and written at once.
+pub const BATCH: usize = 1_000;
+
+/// A delivery to be written.
+#[derive(Debug, Clone)]
+pub struct Recipient {
+    pub id: DeliveryId,
+    pub contact: Option<ContactId>,
+    pub customer: Option<CustomerId>,
+    pub name: String,
+    pub channel: Channel,
+    pub address: String,
+    pub language: Option<String>,
+    pub context: Map<String, Value>,
+    pub due_at: DateTime<Utc>,
+    pub reserved: Decimal,
+}
+
+/// What is known of the message whose recipients are written out.
+pub struct Audience<'a> {
+    pub tenant: &'a Tenant,
+    pub id: MessageId,
+    pub channels: &'a [Channel],
+    pub lane: Lane,
+    pub to: &'a To,
+    /// Deliveries are due so many a minute.
+    pub per_minute: Option<i32>,
+    pub now: DateTime<Utc>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub written: Vec<DeliveryId>,
+    pub skipped: i32,
+    /// Where to go on; None: that was all.
+    pub next: Option<Place>,
+}
+
+/// A part of an audience.
+enum Part<'a> {
+    Addresses(&'a [Given]),
+    Contacts(&'a [ContactId]),
+    Customers(&'a [CustomerId]),
+    Group(GroupId),
+    Segment(&'a Segment),
+}
+
+fn parts(to: &To) -> Vec<Part<'_>> {
+    let mut parts =
+        vec![Part::Addresses(&to.addresses), Part::Contacts(&to.contacts), Part::Customers(&to.customers)];
+    parts.extend(to.groups.iter().map(|id| Part::Group(*id)));
+    parts.extend(to.segments.iter().map(Part::Segment));
+    parts
+}
+
+/// Writes the next batch of recipients out and calls the lane.
+pub async fn batch(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, place: Place) -> Result<Batch> {
+    let parts = parts(of.to);
+    let mut place = place;
+    let mut done = Batch::default();
+    let mut recipients = Vec::new();
+    while recipients.len() < BATCH {
+        let Some(part) = parts.get(place.part) else { break };
+        let (people, next) = page(tx, messaging, of, part, &place).await?;
+        for person in people {
+            let found = addressed(of, person);
+            done.skipped += i32::from(found.is_empty());
+            recipients.extend(found);
+        }
+        place = next.unwrap_or(Place { part: place.part + 1, due: place.due, ..Place::default() });
+    }
+    let asked = recipients.len();
+    let mut recipients = unique(recipients);
+    place.due = spread(&mut recipients, of.per_minute, place.due.unwrap_or(of.now).max(of.now));
+    done.next = (place.part < parts.len()).then_some(place);
+    credit::set_aside(tx, of, &mut recipients).await?;
+    done.written = if recipients.is_empty() {
+        Vec::new()
+    } else {
+        store::insert_deliveries(tx, of.id, of.lane, &recipients).await?
+    };
+    credit::give_back(tx, &recipients, &done.written).await?;
+    done.skipped += i32::try_from(asked - done.written.len()).unwrap_or_default();
+    Ok(done)
+}
+
+/// The first who would be written to, without writing anything.
+pub async fn first(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    of: &Audience<'_>,
+    place: Place,
+) -> Result<Option<Recipient>> {
+    let mut place = place;
+    for part in &parts(of.to) {
+        let (people, _) = page(tx, messaging, of, part, &place).await?;
+        if let Some(found) = people.into_iter().find_map(|person| addressed(of, person).into_iter().next()) {
+            return Ok(Some(found));
+        }
+        place = Place { part: place.part + 1, ..Place::default() };
+    }
+    Ok(None)
+}
+
+/// One address once; the first who has it is written to. What an earlier batch wrote, the table itself refuses.
+fn unique(recipients: Vec<Recipient>) -> Vec<Recipient> {
+    let mut seen = HashSet::new();
+    recipients.into_iter().filter(|one| seen.insert((one.channel, one.address.to_lowercase()))).collect()
+}
+
+/// The people of a part from a place on, and where the part goes on.
+async fn page(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    of: &Audience<'_>,
+    part: &Part<'_>,
+    place: &Place,
+) -> Result<(Vec<Person>, Option<Place>)> {
+    let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+    let counted = |len: usize, taken: usize| {
+        let offset = place.offset + taken;
+        (offset < len).then(|| Place { offset, ..place.clone() })
+    };
+    Ok(match part {
+        Part::Addresses(given) => {
+            let some: Vec<Person> =
+                given.iter().skip(place.offset).take(BATCH).map(|one| person(of.channels, one)).collect();
+            let taken = some.len();
+            (some, counted(given.len(), taken))
+        }
+        Part::Contacts(ids) => {
+            let some: Vec<ContactId> = ids.iter().skip(place.offset).take(BATCH).copied().collect();
+            let found = contacts::find(tx, &some).await?;
+            let known: HashSet<ContactId> = found.iter().filter_map(|person| person.contact).collect();
+            if let Some(at) = some.iter().position(|id| !known.contains(id)) {
+                return Err(unknown("contacts", place.offset + at, "contact"));
+            }
+            (found, counted(ids.len(), some.len()))
+        }
+        Part::Customers(ids) => {
+            let some: Vec<CustomerId> = ids.iter().skip(place.offset).take(BATCH).copied().collect();
+            let found = messaging.directory.find(tx, of.tenant, &some).await?;
+            let known: HashSet<CustomerId> = found.iter().filter_map(|person| person.customer).collect();
+            if let Some(at) = some.iter().position(|id| !known.contains(id)) {
+                return Err(unknown("customers", place.offset + at, "customer"));
+            }
+            (found, counted(ids.len(), some.len()))
+        }
+        Part::Group(group) => {
+            let found = contacts::page_of_group(tx, *group, place.after.map(ContactId), limit).await?;
+            let last = found.last().and_then(|person| person.contact).map(|id| id.0);
+            let next = last.filter(|_| found.len() >= BATCH);
+            (found, next.map(|after| Place { after: Some(after), ..place.clone() }))
+        }
+        Part::Segment(segment) => {
+            let after = place.after.map(CustomerId);
+            let found = messaging.directory.page(tx, of.tenant, segment, after, limit).await?;
+            let last = found.last().and_then(|person| person.customer).map(|id| id.0);
+            let next = last.filter(|_| found.len() >= BATCH);
+            (found, next.map(|after| Place { after: Some(after), ..place.clone() }))
+        }
+    })
+}
+
+fn unknown(field: &str, at: usize, what: &str) -> Error {
+    let detail = format!("There is no such {what}.");
+    Error::Invalid(vec![FieldError::new(format!("to.{field}[{at}]"), "unknown", detail)])
+}
+
+/// Somebody who was named by an address alone.
+fn person(channels: &[Channel], given: &Given) -> Person {
+    let on: Vec<Channel> = given.channel.map_or_else(|| channels.to_vec(), |channel| vec![channel]);
+    let mut context = given.context.clone();
+    if !given.name.is_empty() {
+        context.entry("name").or_insert_with(|| given.name.clone().into());
+        let first = given.name.split_whitespace().next().unwrap_or_default();
+        context.entry("first_name").or_insert_with(|| first.into());
+    }
+    Person {
+        contact: None,
+        customer: None,
+        name: given.name.clone(),
+        language: given.language.clone(),
+        addresses: on.into_iter().map(|channel| (channel, given.address.clone())).collect(),
+        context,
+    }
+}
+
+/// The deliveries of one person: on the first channel that the person can be reached on; with push on every device.
+fn addressed(of: &Audience<'_>, person: Person) -> Vec<Recipient> {
+    let Ok(country) = Country::parse(&of.tenant.country) else { return Vec::new() };
+    for channel in of.channels {
+        let mut found: Vec<String> = person
+            .addresses
+            .iter()
+            .filter(|(on, _)| on == channel)
+            .filter_map(|(_, text)| Address::parse(*channel, text, &country).ok())
+            .map(|address| address.as_str().to_owned())
+            .collect();
+        if *channel != Channel::Push {
+            found.truncate(1);
+        }
+        if !found.is_empty() {
+            return found.into_iter().map(|address| recipient(of, &person, *channel, address)).collect();
+        }
+    }
+    Vec::new()
+}
+
+fn recipient(of: &Audience<'_>, person: &Person, channel: Channel, address: String) -> Recipient {
+    Recipient {
+        id: DeliveryId::new(),
+        contact: person.contact,
+        customer: person.customer,
+        name: person.name.clone(),
+        channel,
+        address,
+        language: person.language.clone(),
+        context: person.context.clone(),
+        due_at: of.now,
+        reserved: Decimal::ZERO,
+    }
+}
+
+/// Spreads deliveries over time, so many a minute; when the one after them is due.
+fn spread(
+    recipients: &mut [Recipient],
+    per_minute: Option<i32>,
+    start: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let gap = TimeDelta::nanoseconds(60_000_000_000 / i64::from(per_minute?.max(1)));
+    let mut due = start;
+    for one in recipients {
+        one.due_at = due;
+        due += gap;
+    }
+    Some(due)
+}
+
+/// Wrong addresses of a call, by their place in it.
+pub fn wrong_addresses(channels: &[Channel], to: &To, country: &Country) -> Vec<FieldError> {
+    let mut wrong = Vec::new();
+    for (n, given) in to.addresses.iter().enumerate() {
+        let on: Vec<Channel> = given.channel.map_or_else(|| channels.to_vec(), |channel| vec![channel]);
+        if given.channel.is_some_and(|channel| !channels.contains(&channel)) {
+            let field = format!("to.addresses[{n}].channel");
+            wrong.push(FieldError::new(field, "other_channel", "The message does not go to this channel."));
+            continue;
+        }
+        let tried: Vec<_> =
+            on.iter().map(|channel| Address::parse(*channel, &given.address, country)).collect();
+        if tried.iter().all(Result::is_err)
+            && let Some(Err(odd)) = tried.into_iter().next()
+        {
+            wrong.push(FieldError::new(format!("to.addresses[{n}].address"), odd.code, odd.detail));
+        }
+        if wrong.len() >= 100 {
+            break;
+        }
+    }
+    wrong
+}

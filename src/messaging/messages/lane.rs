@@ -1,0 +1,30 @@
+//! Which messages go first.
+
+use crate::web::choices::choices;
+
+choices! {
+    /// Which messages go first: codes and receipts before answers, and those before newsletters.
+    Lane is "MessagePriority":
+    Transactional = "transactional", "Transactional";
+    Conversation = "conversation", "Conversation";
+    Bulk = "bulk", "Bulk";
+}
+
+impl Lane {
+    /// As tables have it.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Transactional => 0,
+            Self::Conversation => 1,
+            Self::Bulk => 2,
+        }
+    }
+
+    pub fn from_number(number: i16) -> Self {
+        match number {
+            0 => Self::Transactional,
+            1 => Self::Conversation,
+            _ => Self::Bulk,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Messages: what was said to whom, and what became of each delivery.
+//!
+//! Owns `message`, `delivery`, `delivery_queue`, `delivery_attempt` and `dead_letter` (the dispatcher writes them, too), and reads
+//! `provider_account` (labels) and `delivery_receipt` (stories). Its job writes recipients out.
+
+mod api;
+mod body;
+mod credit;
+mod deliveries;
+mod estimate;
+mod expand;
+mod lane;
+mod model;
+mod pages;
+mod recur;
+mod rules;
+mod spoken;
+mod store;
+mod view;
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+
+use crate::{
+    access::{NavItem, rights},
+    error::Error,
+    jobs::{Next, Runner},
+    messaging::Messaging,
+    types::MessageId,
+};
+
+pub use api::MessagesApi;
+pub use lane::Lane;
+pub use model::{Ask, Given, Said, To};
+pub use pages::pages;
+pub use spoken::{Spoken, spoken};
+pub use store::call_lane;
+
+rights! { "Messages", PERMISSIONS:
+    ViewMessages = "messages.view", "messages.read", "View messages", "See messages, deliveries and what became of them.", for [Support, Viewer];
+    SendMessages = "messages.send", "messages.write", "Send messages", "Send messages, cancel them, and try failed ones again.", for [Support];
+}
+
+/// A message that wants for credit is looked at again after so long.
+const CREDIT_WAIT: TimeDelta = TimeDelta::minutes(10);
+
+/// The navigation's entry.
+pub const NAV: &[NavItem] = &[NavItem {
+    group: "Messages",
+    label: "Messages",
+    href: "/messages",
+    icon: "send",
+    permission: Some("messages.view"),
+}];
+
+/// Gives the runner the job that writes recipients out.
+pub fn handlers(runner: &mut Runner, messaging: &Messaging) {
+    let messaging = messaging.clone();
+    runner.on(
+        store::EXPAND,
+        Arc::new(move |tenant, job| {
+            let messaging = messaging.clone();
+            Box::pin(async move {
+                let id = MessageId(job.subject);
+                let next = messaging
+                    .db
+                    .in_tenant(&tenant, async |tx| rules::go_on(tx, &messaging, &tenant, id).await)
+                    .await;
+                messaging.bell.notify_one();
+                match next {
+                    // The rest waits for credit, or to be cancelled.
+                    Err(Error::Conflict { code: credit::TOO_LOW, .. }) => {
+                        Ok(Next::Again(Utc::now() + CREDIT_WAIT))
+                    }
+                    other => other,
+                }
+            })
+        }),
+    );
+}

@@ -1,0 +1,434 @@
+//! Writing a message: what, to whom, when; looked at before it goes out.
+
+use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
+use poem::{
+    Response, handler,
+    http::StatusCode,
+    web::{Data, Query},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::PATH;
+use crate::{
+    access::{CheckedForm, PageUser},
+    db::TenantTx,
+    error::{Error, FieldError, Result},
+    messaging::{
+        Channel, Messaging,
+        audience::{Segment, SegmentNeeds},
+        contacts,
+        messages::{
+            Ask, Given, Lane, Said, To,
+            estimate::{self, Estimate},
+            rules,
+        },
+        templates::{self, Text, Words},
+    },
+    types::{ContactId, CustomerId, GroupId, TemplateId, TimeZone},
+    web::{
+        Flash, Form, FormView,
+        parts::{Choice, counted, money},
+    },
+};
+
+const FIELDS: [&str; 13] = [
+    "channel",
+    "fallback",
+    "addresses",
+    "segment",
+    "template",
+    "subject",
+    "text",
+    "html",
+    "when",
+    "recurrence",
+    "priority",
+    "contact",
+    "customer",
+];
+/// So many lines of addresses are read from the box.
+const LINES_MAX: usize = 10_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    channel: String,
+    to: String,
+    contact: String,
+    customer: String,
+    group: String,
+    template: String,
+}
+
+#[derive(Serialize)]
+struct ComposePage {
+    form: FormView,
+    channels: Vec<Choice>,
+    fallbacks: Vec<Choice>,
+    priorities: Vec<Choice>,
+    templates: Vec<Choice>,
+    segments: Vec<SegmentGroup>,
+    groups: Vec<GroupBox>,
+    person: Option<String>,
+    zone: String,
+    estimate: Option<EstimateBox>,
+    is_dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct SegmentGroup {
+    label: String,
+    options: Vec<SegmentOption>,
+}
+
+#[derive(Serialize)]
+struct SegmentOption {
+    value: String,
+    label: String,
+    is_chosen: bool,
+}
+
+#[derive(Serialize)]
+struct GroupBox {
+    id: String,
+    name: String,
+    colour: String,
+    is_chosen: bool,
+}
+
+#[derive(Serialize)]
+struct EstimateBox {
+    people: String,
+    cost: String,
+    segments: Option<String>,
+    sample: Option<SampleBox>,
+}
+
+#[derive(Serialize)]
+struct SampleBox {
+    who: String,
+    channel: &'static str,
+    subject: Option<String>,
+    text: String,
+}
+
+#[handler]
+pub async fn compose(
+    user: PageUser,
+    messaging: Data<&Messaging>,
+    Query(asked): Query<Asked>,
+) -> poem::Result<Response> {
+    let channel = asked.channel.parse::<Channel>().unwrap_or(Channel::Sms);
+    let form = FormView::empty(PATH, &FIELDS)
+        .with("channel", channel.as_str())
+        .with("addresses", asked.to.clone())
+        .with("contact", asked.contact.clone())
+        .with("customer", asked.customer.clone())
+        .with("template", asked.template.clone())
+        .with("priority", Lane::Transactional.as_str());
+    let chosen = Chosen { groups: vec![asked.group.clone()], segment: String::new(), is_dry_run: false };
+    Ok(page(&user, &messaging, StatusCode::OK, form, &chosen, None).await?)
+}
+
+/// What of a form is not in a text field.
+struct Chosen {
+    groups: Vec<String>,
+    segment: String,
+    is_dry_run: bool,
+}
+
+impl Chosen {
+    fn of(form: &Form) -> Self {
+        Self {
+            groups: form.all("group").map(str::to_owned).collect(),
+            segment: form.get("segment").to_owned(),
+            is_dry_run: form.has("dry_run"),
+        }
+    }
+}
+
+/// Sends it, or shows what it would come to.
+#[handler]
+pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm) -> poem::Result<Response> {
+    let shown = FormView::empty(PATH, &FIELDS).typed(&form);
+    let chosen = Chosen::of(&form);
+    let tenant = user.tenant();
+    let ask = match ask_of(&form, tenant.time_zone) {
+        Ok(ask) => ask,
+        Err(error) => {
+            let shown = shown.failed(error)?;
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(page(&user, &messaging, status, shown, &chosen, None).await?);
+        }
+    };
+    if form.get("act") != "send" {
+        let found = messaging
+            .db
+            .read_tenant(tenant, async |tx| estimate::estimate(tx, &messaging, tenant, &ask, "en").await)
+            .await;
+        return match found {
+            Ok(found) => Ok(page(&user, &messaging, StatusCode::OK, shown, &chosen, Some(found)).await?),
+            Err(error) => {
+                let shown = shown.failed(error)?;
+                Ok(page(&user, &messaging, StatusCode::UNPROCESSABLE_ENTITY, shown, &chosen, None).await?)
+            }
+        };
+    }
+    let sent =
+        messaging.db.in_tenant(tenant, async |tx| rules::send(tx, &messaging, &user.by, &ask).await).await;
+    messaging.bell.notify_one();
+    match sent {
+        Ok(sent) => {
+            let text = match (sent.is_waiting, sent.recipients) {
+                (true, _) => "It is scheduled.".to_owned(),
+                (_, n) => {
+                    format!("It is on its way to {}.", counted(i64::from(n), "recipient", "recipients"))
+                }
+            };
+            Ok(user.then(&format!("{PATH}/{}", sent.id), &Flash::success(text)))
+        }
+        Err(error) => {
+            let shown = shown.failed(error)?;
+            Ok(page(&user, &messaging, StatusCode::UNPROCESSABLE_ENTITY, shown, &chosen, None).await?)
+        }
+    }
+}
+
+/// A segment's value in the select box: `area:<id>`, `expiring:7`, `overdue`.
+fn segment_of(text: &str) -> Option<Segment> {
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    Some(Segment {
+        kind: Some(kind.to_owned()).filter(|kind| !kind.is_empty())?,
+        id: rest.parse::<Uuid>().ok(),
+        days: rest.parse::<i32>().ok(),
+    })
+}
+
+/// One recipient in a line: an address, or a name and an address: `Ama Mensah, +233200000001`, `Ama <ama@example.com>`.
+fn given(line: &str) -> Option<Given> {
+    let line = line.trim();
+    if line.is_empty() {
+        return None;
+    }
+    let (name, address) = match line.rsplit_once(['<', ',', '\t', ';']) {
+        Some((name, address)) => (name.trim(), address.trim_end_matches('>').trim()),
+        None => ("", line),
+    };
+    Some(Given {
+        channel: None,
+        address: address.to_owned(),
+        name: name.trim_matches('"').to_owned(),
+        language: None,
+        context: Map::new(),
+    })
+}
+
+/// A time that was typed is the tenant's.
+fn instant(text: &str, zone: TimeZone) -> Result<Option<DateTime<Utc>>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || Error::invalid("when", "not_a_time", "This must be a day and a time.");
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M")
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S"))
+        .map_err(|_odd| wrong())?;
+    let at = zone.0.from_local_datetime(&local).earliest().ok_or_else(wrong)?.with_timezone(&Utc);
+    if at < Utc::now() - chrono::TimeDelta::minutes(1) {
+        return Err(Error::invalid("when", "past", "This time is over."));
+    }
+    Ok(Some(at))
+}
+
+fn ask_of(form: &Form, zone: TimeZone) -> Result<Ask> {
+    let mut wrong = Vec::new();
+    let mut channels = Vec::new();
+    for field in ["channel", "fallback"] {
+        let text = form.get(field);
+        match text.parse::<Channel>() {
+            Ok(channel) if !channels.contains(&channel) => channels.push(channel),
+            Ok(_) => {}
+            Err(_) if text.is_empty() && field == "fallback" => {}
+            Err(odd) => wrong.push(FieldError::new(field, odd.code, odd.detail)),
+        }
+    }
+    let lines: Vec<&str> = form.get("addresses").lines().collect();
+    if lines.len() > LINES_MAX {
+        wrong.push(FieldError::new("addresses", "too_many", format!("At most {LINES_MAX} lines.")));
+    }
+    let to = To {
+        addresses: lines.into_iter().take(LINES_MAX).filter_map(given).collect(),
+        contacts: form.get("contact").parse::<Uuid>().ok().map(ContactId).into_iter().collect(),
+        customers: form.get("customer").parse::<Uuid>().ok().map(CustomerId).into_iter().collect(),
+        groups: form.all("group").filter_map(|id| id.parse::<Uuid>().ok()).map(GroupId).collect(),
+        segments: segment_of(form.get("segment")).into_iter().collect(),
+    };
+    let said = match form.get("template") {
+        "" => Said::Words(Words::inline(&channels, "en", &text_of(form))),
+        id => match id.parse::<Uuid>() {
+            Ok(id) => Said::Template(TemplateId(id), None),
+            Err(_) => return Err(Error::invalid("template", "unknown", "There is no such template.")),
+        },
+    };
+    let scheduled_at = match instant(form.get("when"), zone) {
+        Ok(at) => at,
+        Err(Error::Invalid(more)) => {
+            wrong.extend(more);
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    Ok(Ask {
+        channels,
+        said,
+        context: Map::new(),
+        to,
+        lane: Lane::parse(form.get("priority")).unwrap_or(Lane::Transactional),
+        scheduled_at,
+        recurrence: Some(form.get("recurrence").trim().to_owned()).filter(|text| !text.is_empty()),
+        expires_at: None,
+        is_dry_run: form.has("dry_run"),
+        per_minute: None,
+    })
+}
+
+fn text_of(form: &Form) -> Text {
+    let some = |name: &str| Some(form.get(name).trim().to_owned()).filter(|text| !text.is_empty());
+    Text {
+        subject: some("subject"),
+        title: some("subject"),
+        text: form.get("text").trim().replace("\r\n", "\n"),
+        html: some("html"),
+        ..Text::default()
+    }
+}
+
+async fn page(
+    user: &PageUser,
+    messaging: &Messaging,
+    status: StatusCode,
+    form: FormView,
+    chosen: &Chosen,
+    found: Option<Estimate>,
+) -> Result<Response> {
+    let tenant = user.tenant();
+    let channel = form.values.get("channel").and_then(|text| text.parse::<Channel>().ok());
+    let contact = form.values.get("contact").and_then(|text| text.parse::<Uuid>().ok());
+    let customer = form.values.get("customer").and_then(|text| text.parse::<Uuid>().ok());
+    let (segments, groups, templates, person) = messaging
+        .db
+        .read_tenant(tenant, async |tx| {
+            let segments = segment_groups(tx, messaging, &chosen.segment).await?;
+            let groups = contacts::groups(tx).await?;
+            let templates = templates::choices(tx, channel).await?;
+            let person = match (contact, customer) {
+                (Some(id), _) => contacts::find(tx, &[ContactId(id)]).await?.into_iter().next(),
+                (None, Some(id)) => {
+                    messaging.directory.find(tx, tenant, &[CustomerId(id)]).await?.into_iter().next()
+                }
+                (None, None) => None,
+            };
+            Ok((segments, groups, templates, person))
+        })
+        .await?;
+    let all: Vec<Choice> =
+        Channel::ALL.map(|channel| Choice::new(channel.as_str(), channel.label())).to_vec();
+    let view = ComposePage {
+        fallbacks: all.clone(),
+        channels: all,
+        priorities: Lane::options(),
+        templates: templates.into_iter().map(|template| Choice::new(template.id, template.name)).collect(),
+        segments,
+        groups: groups
+            .into_iter()
+            .map(|group| {
+                let id = group.id.to_string();
+                GroupBox {
+                    is_chosen: chosen.groups.contains(&id),
+                    id,
+                    name: group.name,
+                    colour: group.colour,
+                }
+            })
+            .collect(),
+        person: person.map(|person| person.name),
+        zone: tenant.time_zone.to_string(),
+        estimate: found.map(|found| estimate_box(found, &tenant.currency)),
+        is_dry_run: chosen.is_dry_run,
+        form,
+    };
+    user.render_with(status, "messages/compose.html", "New message", &view)
+}
+
+/// What customers can be chosen by, with every choice; those that need days are offered for the usual ones.
+async fn segment_groups(tx: &TenantTx, messaging: &Messaging, chosen: &str) -> Result<Vec<SegmentGroup>> {
+    let mut found = Vec::new();
+    let option = |value: String, label: String| SegmentOption { is_chosen: value == chosen, value, label };
+    for kind in messaging.directory.kinds().iter().filter(|kind| kind.kind != "customer") {
+        let options = match kind.needs {
+            SegmentNeeds::Nothing => vec![option(kind.kind.to_owned(), kind.label.to_owned())],
+            SegmentNeeds::Days => [0, 1, 3, 7, 14, 30]
+                .iter()
+                .map(|days| {
+                    let within = match days {
+                        0 => "today".to_owned(),
+                        1 => "within a day".to_owned(),
+                        days => format!("within {days} days"),
+                    };
+                    option(format!("{}:{days}", kind.kind), format!("{} {within}", kind.label))
+                })
+                .collect(),
+            SegmentNeeds::One => messaging
+                .directory
+                .choices(tx, kind.kind)
+                .await?
+                .into_iter()
+                .map(|(id, label)| option(format!("{}:{id}", kind.kind), label))
+                .collect(),
+        };
+        if !options.is_empty() {
+            found.push(SegmentGroup { label: kind.label.to_owned(), options });
+        }
+    }
+    Ok(found)
+}
+
+fn estimate_box(found: Estimate, currency: &str) -> EstimateBox {
+    let segments = found.segments.zip(found.encoding).map(|(count, encoding)| {
+        format!("{} in {}", counted(i64::from(count), "SMS", "SMS"), encoding.as_str().to_uppercase())
+    });
+    EstimateBox {
+        people: counted(found.people, "recipient", "recipients"),
+        cost: money(found.cost, currency),
+        segments,
+        sample: found.sample.map(|sample| SampleBox {
+            who: if sample.name.is_empty() {
+                sample.address
+            } else {
+                format!("{} ({})", sample.name, sample.address)
+            },
+            channel: sample.channel.label(),
+            subject: sample.content.subject.or(sample.content.title),
+            text: sample.content.text,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_name_and_an_address() {
+        let of = |line: &str| given(line).map(|given| (given.name, given.address));
+        let pair = |name: &str, address: &str| Some((name.to_owned(), address.to_owned()));
+        assert_eq!(of("+233200000001"), pair("", "+233200000001"));
+        assert_eq!(of("Ama Mensah, +233200000001"), pair("Ama Mensah", "+233200000001"));
+        assert_eq!(of("\"Mensah, Ama\" <ama@example.com>"), pair("Mensah, Ama", "ama@example.com"));
+        assert_eq!(of("   "), None);
+    }
+}

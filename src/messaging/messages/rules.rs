@@ -1,0 +1,456 @@
+//! What may be done with messages.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value, json};
+
+use super::{
+    expand::{self, Audience, Batch},
+    model::{Ask, Place, Said, Sent},
+    recur,
+    store::{self, Message},
+};
+use crate::{
+    access::By,
+    audit::Event,
+    db::TenantTx,
+    error::{Error, FieldError, OrInternal, Result},
+    jobs::Next,
+    messaging::{
+        Channel, Messaging, Status, contacts,
+        figures::{self, Move},
+        templates::{self, Composer, Words},
+    },
+    tenancy::Tenant,
+    types::{Country, DeliveryId, MessageId, TemplateId},
+};
+
+/// So many batches are written out before the call is answered; the rest is written out by a job.
+const BATCHES_AT_ONCE: usize = 10;
+/// So many dead deliveries are revived with one call.
+const REVIVED_MAX: i64 = 10_000;
+const SUMMARY_MAX: usize = 200;
+
+/// What a message will say, looked up.
+struct Wording {
+    composer: Composer,
+    version: Option<i32>,
+    summary: String,
+}
+
+/// Accepts a message: writes it down with its first recipients, or for its time.
+///
+/// An empty audience is refused (422 `empty_audience`): nobody is never everybody.
+pub async fn send(tx: &TenantTx, messaging: &Messaging, by: &By, ask: &Ask) -> Result<Sent> {
+    let now = Utc::now();
+    ask.check(now)?;
+    let ask = &usual(tx, ask).await?;
+    let wording = worded(tx, ask).await?;
+    check_words(ask, &wording.composer)?;
+    check_addresses(&by.tenant, ask)?;
+    let ask = timed(ask, &by.tenant, now)?;
+    let is_waiting = ask.scheduled_at.is_some_and(|at| at > now);
+    let id = MessageId::new();
+    let status = if is_waiting { "waiting" } else { "expanding" };
+    let label = by.actor.label.clone();
+    store::insert(tx, id, &ask, wording.version, None, (&wording.summary, status, &label)).await?;
+    let mut sent =
+        Sent { id, is_waiting, is_expanding: false, recipients: 0, skipped: 0, deliveries: Vec::new() };
+    if let Some(at) = ask.scheduled_at.filter(|_| is_waiting) {
+        someone(tx, messaging, &by.tenant, &ask).await?;
+        store::call_expansion(tx, id, at).await?;
+    } else {
+        write_out(tx, messaging, &by.tenant, &ask, &mut sent, now).await?;
+    }
+    record(tx, by, &ask, &wording.summary, &sent).await?;
+    Ok(sent)
+}
+
+async fn record(tx: &TenantTx, by: &By, ask: &Ask, summary: &str, sent: &Sent) -> Result<()> {
+    let channels: Vec<&str> = ask.channels.iter().map(|channel| channel.as_str()).collect();
+    let after = json!({
+        "channels": channels, "priority": ask.lane.as_str(), "recipients": sent.recipients,
+        "scheduled_at": ask.scheduled_at, "recurrence": ask.recurrence, "is_dry_run": ask.is_dry_run,
+    });
+    let event = Event {
+        action: "message.accepted",
+        object_type: "message",
+        object_id: Some(sent.id.0),
+        object_label: summary,
+        before: None,
+        after: Some(after),
+    };
+    by.record(tx, event).await
+}
+
+/// A recurring message is due at its first time, if no other was named.
+fn timed(ask: &Ask, tenant: &Tenant, now: DateTime<Utc>) -> Result<Ask> {
+    let mut ask = ask.clone();
+    if let Some(cron) = &ask.recurrence {
+        let first = recur::next(cron, tenant.time_zone, ask.scheduled_at.unwrap_or(now))?;
+        ask.scheduled_at = Some(first);
+    }
+    Ok(ask)
+}
+
+async fn worded(tx: &TenantTx, ask: &Ask) -> Result<Wording> {
+    match &ask.said {
+        // It was made a template before this is asked.
+        Said::Usual => Err(unsaid()),
+        Said::Words(words) => {
+            let words: Words = words.clone().checked()?;
+            let composer = Composer::new(&words, &[], "")?;
+            Ok(Wording { composer, version: None, summary: summary_of(&words) })
+        }
+        Said::Template(id, version) => {
+            let version = template(tx, *id, *version).await?;
+            let composer = version.composer()?;
+            let summary = summary_of(&version.words);
+            Ok(Wording { composer, version: Some(version.version), summary })
+        }
+    }
+}
+
+fn unsaid() -> Error {
+    Error::invalid("content", "required", "Say something: content, or template_id.")
+}
+
+/// A message that names neither words nor a template takes the one that is its first channel's default.
+pub async fn usual(tx: &TenantTx, ask: &Ask) -> Result<Ask> {
+    let mut ask = ask.clone();
+    if let (Said::Usual, Some(channel)) = (&ask.said, ask.channels.first()) {
+        let version = templates::default_for(tx, *channel).await?.ok_or_else(unsaid)?;
+        ask.said = Said::Template(version.template, Some(version.version));
+    }
+    Ok(ask)
+}
+
+/// A template's version; the newest approved one when none is named.
+pub async fn template(tx: &TenantTx, id: TemplateId, version: Option<i32>) -> Result<templates::Version> {
+    let found = match version {
+        Some(version) => templates::version(tx, id, version).await,
+        None => templates::approved(tx, id).await,
+    };
+    found.map_err(|error| match error {
+        Error::NotFound { .. } => {
+            Error::invalid("template_id", "unknown", "There is no such template, or no such version of it.")
+        }
+        other => other,
+    })
+}
+
+/// One line of what it says.
+fn summary_of(words: &Words) -> String {
+    let first = words.0.values().flat_map(|variants| variants.values()).next();
+    let said = first.map(|text| {
+        let heading = text.subject.as_deref().or(text.title.as_deref());
+        match heading {
+            Some(heading) if !heading.trim().is_empty() => heading.to_owned(),
+            _ => text.text.clone(),
+        }
+    });
+    let line = said.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(SUMMARY_MAX).collect()
+}
+
+/// Every channel must have words, and every value that the words ask for must be given, or known of people.
+fn check_words(ask: &Ask, composer: &Composer) -> Result<()> {
+    let known = composer.channels();
+    let wrong: Vec<FieldError> = ask
+        .channels
+        .iter()
+        .filter(|channel| !known.contains(channel))
+        .map(|channel| {
+            let detail = format!("There are no words for {}.", channel.label());
+            FieldError::new("channels", "no_words", detail)
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
+}
+
+fn check_addresses(tenant: &Tenant, ask: &Ask) -> Result<()> {
+    if ask.to.addresses.is_empty() {
+        return Ok(());
+    }
+    let country =
+        Country::parse(&tenant.country).map_err(|_odd| Error::internal("a tenant of no country"))?;
+    let wrong = expand::wrong_addresses(&ask.channels, &ask.to, &country);
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
+}
+
+fn nobody() -> Error {
+    Error::invalid("to", "empty_audience", "There is nobody among them who can be reached on these channels.")
+}
+
+/// Groups and segments that are not there are named.
+pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, ask: &Ask) -> Result<()> {
+    let unknown = |part: &str, at: usize, what: &str| {
+        let detail = format!("There is no such {what}.");
+        Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
+    };
+    for (at, segment) in ask.to.segments.iter().enumerate() {
+        if messaging.directory.label(tx, segment).await?.is_none() {
+            return Err(unknown("segments", at, "segment"));
+        }
+    }
+    match contacts::unknown_group(tx, &ask.to.groups).await? {
+        Some(at) => Err(unknown("groups", at, "group")),
+        None => Ok(()),
+    }
+}
+
+/// A message for later is for somebody now already: a wrong id or an empty group shows when it is asked for.
+async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask: &Ask) -> Result<()> {
+    known_parts(tx, messaging, ask).await?;
+    let mut there = ask.to.named();
+    for group in &ask.to.groups {
+        there += usize::try_from(contacts::count_of_group(tx, *group).await?).unwrap_or_default();
+    }
+    for segment in &ask.to.segments {
+        there += usize::try_from(messaging.directory.count(tx, tenant, segment).await?).unwrap_or_default();
+    }
+    if there == 0 { Err(nobody()) } else { Ok(()) }
+}
+
+/// Writes the first recipients out, and leaves the rest to a job.
+async fn write_out(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    tenant: &Tenant,
+    ask: &Ask,
+    sent: &mut Sent,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if !ask.to.segments.is_empty() || !ask.to.groups.is_empty() {
+        someone(tx, messaging, tenant, ask).await?;
+    }
+    let mut place = Some(Place::default());
+    for _ in 0..BATCHES_AT_ONCE {
+        let Some(at) = place.take() else { break };
+        let batch = expand::batch(tx, messaging, &audience(tenant, sent.id, ask, now), at).await?;
+        count(sent, &batch);
+        place = batch.next;
+        // A large audience is not for a caller to wait for.
+        if ask.to.named() == 0 || ask.per_minute.is_some() {
+            break;
+        }
+    }
+    if sent.recipients == 0 && place.is_none() {
+        return Err(nobody());
+    }
+    store::advance(tx, sent.id, sent.recipients, sent.skipped, place.as_ref()).await?;
+    sent.is_expanding = place.is_some();
+    if let Some(place) = &place {
+        store::call_expansion(tx, sent.id, when_next(place, now)).await?;
+    }
+    Ok(())
+}
+
+fn audience<'a>(tenant: &'a Tenant, id: MessageId, ask: &'a Ask, now: DateTime<Utc>) -> Audience<'a> {
+    Audience {
+        tenant,
+        id,
+        channels: &ask.channels,
+        lane: ask.lane,
+        to: &ask.to,
+        per_minute: ask.per_minute,
+        now,
+    }
+}
+
+fn count(sent: &mut Sent, batch: &Batch) {
+    sent.recipients += i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
+    sent.skipped += batch.skipped;
+    sent.deliveries.extend_from_slice(&batch.written);
+}
+
+/// Where recipients are spread over time, the next batch is written shortly before it is due.
+fn when_next(place: &Place, now: DateTime<Utc>) -> DateTime<Utc> {
+    place.due.map_or(now, |due| (due - chrono::TimeDelta::seconds(20)).max(now))
+}
+
+/// The job: starts a message whose time has come, or writes its next recipients out. Run twice it does no harm: how far it is stands
+/// in the message's row.
+pub async fn go_on(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, id: MessageId) -> Result<Next> {
+    let now = Utc::now();
+    let Some(message) = store::lock(tx, id).await? else { return Ok(Next::Done) };
+    match message.status.as_str() {
+        "waiting" if message.recurrence.is_some() => recur_now(tx, messaging, tenant, message, now).await,
+        "waiting" | "expanding" => {
+            let place = message.expansion.clone().unwrap_or_default();
+            let of = Audience {
+                tenant,
+                id,
+                channels: &message.channels,
+                lane: message.lane,
+                to: &message.to,
+                per_minute: message.per_minute,
+                now,
+            };
+            let batch = expand::batch(tx, messaging, &of, place).await?;
+            let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
+            store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
+            Ok(match &batch.next {
+                Some(place) => Next::Again(when_next(place, now)),
+                None => Next::Done,
+            })
+        }
+        _ => Ok(Next::Done),
+    }
+}
+
+/// Each time makes a message of its own.
+async fn recur_now(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    tenant: &Tenant,
+    message: Message,
+    now: DateTime<Utc>,
+) -> Result<Next> {
+    let due = message.scheduled_at.unwrap_or(now);
+    if due > now {
+        return Ok(Next::Again(due));
+    }
+    let cron = message.recurrence.clone().unwrap_or_default();
+    let next = recur::next(&cron, tenant.time_zone, now)?;
+    store::set_next(tx, message.id, next).await?;
+    let ask = ask_of(&message)?;
+    let id = MessageId::new();
+    let by = message.created_by.clone();
+    let words = (message.summary.as_str(), "expanding", by.as_str());
+    store::insert(tx, id, &ask, message.template_version, Some(message.id), words).await?;
+    let batch = expand::batch(tx, messaging, &audience(tenant, id, &ask, now), Place::default()).await?;
+    let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
+    store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
+    if batch.next.is_some() {
+        store::call_expansion(tx, id, now).await?;
+    }
+    Ok(Next::Again(next))
+}
+
+fn ask_of(message: &Message) -> Result<Ask> {
+    let said = match (&message.content, message.template) {
+        (Some(words), _) => Said::Words(serde_json::from_value(words.clone()).internal()?),
+        (None, Some(template)) => Said::Template(template, message.template_version),
+        (None, None) => return Err(Error::internal("a message that says nothing")),
+    };
+    let context: Map<String, Value> = message.context.as_object().cloned().unwrap_or_default();
+    Ok(Ask {
+        channels: message.channels.clone(),
+        said,
+        context,
+        to: message.to.clone(),
+        lane: message.lane,
+        scheduled_at: None,
+        recurrence: None,
+        expires_at: None,
+        is_dry_run: message.is_dry_run,
+        per_minute: message.per_minute,
+    })
+}
+
+/// Takes back all of a message that nobody has begun to send; how many deliveries.
+pub async fn cancel(tx: &TenantTx, by: &By, id: MessageId) -> Result<usize> {
+    let message = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+    let taken = store::cancel_queued(tx, id, None).await?;
+    let was_open = matches!(message.status.as_str(), "waiting" | "expanding");
+    if taken.is_empty() && !was_open {
+        return Err(Error::conflict("nothing_queued", "Nothing of it is waiting to be sent any more."));
+    }
+    store::mark_cancelled(tx, id).await?;
+    settle_cancelled(tx, &message, &taken).await?;
+    let after = json!({"deliveries": taken.len()});
+    by.record(tx, told("message.cancelled", &message, Some(after))).await?;
+    Ok(taken.len())
+}
+
+/// Takes one delivery back.
+pub async fn cancel_one(tx: &TenantTx, by: &By, message: MessageId, delivery: DeliveryId) -> Result<()> {
+    let message = store::lock(tx, message).await?.ok_or(Error::not_found("message"))?;
+    let taken = store::cancel_queued(tx, message.id, Some(delivery)).await?;
+    if taken.is_empty() {
+        return Err(Error::conflict("not_queued", "It is not waiting to be sent any more."));
+    }
+    settle_cancelled(tx, &message, &taken).await?;
+    by.record(tx, told("delivery.cancelled", &message, None)).await
+}
+
+async fn settle_cancelled(tx: &TenantTx, message: &Message, taken: &[store::Cancelled]) -> Result<()> {
+    let now = Utc::now();
+    let moves: Vec<Move> = taken
+        .iter()
+        .map(|one| moved(message, one.channel, Status::Queued, Status::Cancelled, one.created_at, now))
+        .collect();
+    figures::moved(tx, &moves).await?;
+    let released: Decimal = taken.iter().map(|one| one.reserved).sum();
+    if !released.is_zero() {
+        tx.execute("SELECT gate.settle_credit(0, $1)", &[&released]).await?;
+    }
+    Ok(())
+}
+
+fn moved(
+    message: &Message,
+    channel: Channel,
+    from: Status,
+    to: Status,
+    queued_at: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> Move {
+    Move {
+        message: message.id,
+        template: message.template,
+        channel,
+        provider: String::new(),
+        from,
+        to,
+        class: String::new(),
+        segments: 0,
+        price: Decimal::ZERO,
+        queued_at,
+        at,
+    }
+}
+
+/// Tries failed deliveries again: all of a message, or one. Those of unknown fate only when they are asked for by name: they may
+/// arrive twice.
+pub async fn retry(
+    tx: &TenantTx,
+    by: &By,
+    id: MessageId,
+    delivery: Option<DeliveryId>,
+    with_unknown: bool,
+) -> Result<usize> {
+    let message = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+    let statuses: &[&str] =
+        if with_unknown { &["failed", "expired", "unknown"] } else { &["failed", "expired"] };
+    let risen = store::revive(tx, id, delivery, statuses, REVIVED_MAX).await?;
+    if risen.is_empty() {
+        return Err(Error::conflict("nothing_failed", "Nothing of it failed that could be tried again."));
+    }
+    let now = Utc::now();
+    let moves: Vec<Move> = risen
+        .iter()
+        .map(|one| moved(&message, one.channel, one.was, Status::Queued, one.created_at, now))
+        .collect();
+    figures::moved(tx, &moves).await?;
+    store::call_lane(tx, message.lane, now).await?;
+    let after = json!({"deliveries": risen.len(), "with_unknown": with_unknown});
+    by.record(tx, told("message.retried", &message, Some(after))).await?;
+    Ok(risen.len())
+}
+
+fn told<'a>(action: &'static str, message: &'a Message, after: Option<Value>) -> Event<'a> {
+    Event {
+        action,
+        object_type: "message",
+        object_id: Some(message.id.0),
+        object_label: &message.summary,
+        before: None,
+        after,
+    }
+}
+
+pub async fn get(tx: &TenantTx, id: MessageId) -> Result<Message> {
+    store::find(tx, id).await?.ok_or(Error::not_found("message"))
+}

@@ -1,0 +1,355 @@
+//! All SQL of messages and of the deliveries that they become.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+
+use super::{
+    Lane,
+    expand::Recipient,
+    model::{Ask, Place, Said, To},
+};
+use crate::{
+    db::TenantTx,
+    error::{Error, OrInternal, Result},
+    jobs,
+    messaging::{Channel, Status},
+    types::{ContactId, CustomerId, DeliveryId, MessageId, TemplateId},
+};
+
+/// A message as its table has it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: MessageId,
+    pub channels: Vec<Channel>,
+    pub lane: Lane,
+    pub content: Option<Value>,
+    pub template: Option<TemplateId>,
+    pub template_version: Option<i32>,
+    pub context: Value,
+    pub to: To,
+    pub summary: String,
+    pub per_minute: Option<i32>,
+    pub is_dry_run: bool,
+    pub scheduled_at: Option<DateTime<Utc>>,
+    pub recurrence: Option<String>,
+    pub recurs_of: Option<MessageId>,
+    pub status: String,
+    pub expansion: Option<Place>,
+    pub recipients: i32,
+    pub skipped: i32,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+}
+
+macro_rules! select_message {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, channels, lane, content, template_id, template_version, context, audience, summary, per_minute, ",
+            "is_dry_run, scheduled_at, recurrence, recurs_of, status, expansion, recipients, skipped, expires_at, created_by, ",
+            "created_at FROM message ",
+            $rest
+        )
+    };
+}
+
+fn message_of(row: &Row) -> Result<Message> {
+    let channels: Vec<&str> = row.get("channels");
+    let channels: std::result::Result<Vec<Channel>, _> = channels.iter().map(|text| text.parse()).collect();
+    let expansion: Option<Value> = row.get("expansion");
+    Ok(Message {
+        id: row.get("id"),
+        channels: channels.map_err(|_odd| Error::internal("a message of no channel"))?,
+        lane: Lane::from_number(row.get("lane")),
+        content: row.get("content"),
+        template: row.get("template_id"),
+        template_version: row.get("template_version"),
+        context: row.get("context"),
+        to: serde_json::from_value(row.get("audience")).internal()?,
+        summary: row.get("summary"),
+        per_minute: row.get("per_minute"),
+        is_dry_run: row.get("is_dry_run"),
+        scheduled_at: row.get("scheduled_at"),
+        recurrence: row.get("recurrence"),
+        recurs_of: row.get("recurs_of"),
+        status: row.get("status"),
+        expansion: expansion.map(serde_json::from_value).transpose().internal()?,
+        recipients: row.get("recipients"),
+        skipped: row.get("skipped"),
+        expires_at: row.get("expires_at"),
+        created_by: row.get("created_by"),
+        created_at: row.get("created_at"),
+    })
+}
+
+pub async fn find(tx: &TenantTx, id: MessageId) -> Result<Option<Message>> {
+    tx.query_opt(select_message!("WHERE id = $1"), &[&id]).await?.as_ref().map(message_of).transpose()
+}
+
+/// The message, held until the unit ends.
+pub async fn lock(tx: &TenantTx, id: MessageId) -> Result<Option<Message>> {
+    let row = tx.query_opt(select_message!("WHERE id = $1 FOR NO KEY UPDATE"), &[&id]).await?;
+    row.as_ref().map(message_of).transpose()
+}
+
+/// What a list of messages is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    pub q: Option<String>,
+    pub status: Option<String>,
+    pub channel: Option<Channel>,
+    pub lane: Option<Lane>,
+}
+
+/// Newest first.
+pub async fn list(
+    tx: &TenantTx,
+    filter: &MessageFilter,
+    before: Option<MessageId>,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let pattern = filter.q.as_deref().map(crate::types::search::containing);
+    let rows = tx
+        .query(
+            select_message!(
+                "WHERE ($1::text IS NULL OR lower(summary) LIKE lower($1)) AND ($2::text IS NULL OR status = $2)
+                 AND ($3::text IS NULL OR $3 = ANY(channels)) AND ($4::smallint IS NULL OR lane = $4)
+                 AND ($5::uuid IS NULL OR id < $5)
+                 ORDER BY id DESC LIMIT $6"
+            ),
+            &[
+                &pattern,
+                &filter.status,
+                &filter.channel.map(Channel::as_str),
+                &filter.lane.map(Lane::number),
+                &before,
+                &limit,
+            ],
+        )
+        .await?;
+    rows.iter().map(message_of).collect()
+}
+
+/// Writes a message down. `version` is that of its template.
+pub async fn insert(
+    tx: &TenantTx,
+    id: MessageId,
+    ask: &Ask,
+    version: Option<i32>,
+    recurs_of: Option<MessageId>,
+    (summary, status, by): (&str, &'static str, &str),
+) -> Result<()> {
+    let (content, template) = match &ask.said {
+        Said::Usual => return Err(Error::internal("a message that says nothing")),
+        Said::Words(words) => (Some(serde_json::to_value(words).internal()?), None),
+        Said::Template(template, _) => (None, Some(*template)),
+    };
+    let channels: Vec<&str> = ask.channels.iter().map(|channel| channel.as_str()).collect();
+    let audience = serde_json::to_value(&ask.to).internal()?;
+    tx.execute(
+        "INSERT INTO message (id, channels, lane, content, template_id, template_version, context, audience, summary,
+            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17)",
+        &[
+            &id,
+            &channels,
+            &ask.lane.number(),
+            &content,
+            &template,
+            &version,
+            &json!(ask.context),
+            &audience,
+            &summary,
+            &ask.per_minute,
+            &ask.is_dry_run,
+            &ask.scheduled_at,
+            &ask.recurrence,
+            &recurs_of,
+            &status,
+            &ask.expires_at,
+            &by,
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Writes deliveries and their places in the queue, and calls the lane for the earliest. Those whose address this message has already
+/// are left out.
+pub async fn insert_deliveries(
+    tx: &TenantTx,
+    message: MessageId,
+    lane: Lane,
+    recipients: &[Recipient],
+) -> Result<Vec<DeliveryId>> {
+    let ids: Vec<DeliveryId> = recipients.iter().map(|one| one.id).collect();
+    let contacts: Vec<Option<ContactId>> = recipients.iter().map(|one| one.contact).collect();
+    let customers: Vec<Option<CustomerId>> = recipients.iter().map(|one| one.customer).collect();
+    let names: Vec<&str> = recipients.iter().map(|one| one.name.as_str()).collect();
+    let channels: Vec<&str> = recipients.iter().map(|one| one.channel.as_str()).collect();
+    let addresses: Vec<&str> = recipients.iter().map(|one| one.address.as_str()).collect();
+    let languages: Vec<Option<&str>> = recipients.iter().map(|one| one.language.as_deref()).collect();
+    let contexts: Vec<Option<Value>> =
+        recipients.iter().map(|one| (!one.context.is_empty()).then(|| json!(one.context))).collect();
+    let reserved: Vec<Decimal> = recipients.iter().map(|one| one.reserved).collect();
+    let dues: Vec<DateTime<Utc>> = recipients.iter().map(|one| one.due_at).collect();
+    let rows = tx
+        .query(
+            "WITH given AS (SELECT id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at
+                FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[],
+                    $11::numeric[], $12::timestamptz[])
+                AS t (id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at)),
+             written AS (INSERT INTO delivery (id, message_id, contact_id, customer_id, name, channel, address, language,
+                    context, lane, status, reserved)
+                SELECT id, $1, contact_id, customer_id, left(name, 300), channel, address, language, context, $2, 'queued',
+                    reserved FROM given
+                ON CONFLICT (md5(lower(address)), message_id, channel) DO NOTHING RETURNING id)
+             INSERT INTO delivery_queue (delivery_id, lane, due_at)
+             SELECT w.id, $2, g.due_at FROM written w JOIN given g ON g.id = w.id RETURNING delivery_id",
+            &[
+                &message,
+                &lane.number(),
+                &ids,
+                &contacts,
+                &customers,
+                &names,
+                &channels,
+                &addresses,
+                &languages,
+                &contexts,
+                &reserved,
+                &dues,
+            ],
+        )
+        .await?;
+    let earliest = dues.iter().min().copied().unwrap_or_else(Utc::now);
+    if !rows.is_empty() {
+        call_lane(tx, lane, earliest).await?;
+    }
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Says that something of a lane is due then.
+pub async fn call_lane(tx: &TenantTx, lane: Lane, at: DateTime<Utc>) -> Result<()> {
+    tx.execute("SELECT gate.call_lane($1, $2)", &[&lane.number(), &at]).await.map(drop)
+}
+
+/// How far the writing out has come.
+pub async fn advance(
+    tx: &TenantTx,
+    id: MessageId,
+    written: i32,
+    skipped: i32,
+    next: Option<&Place>,
+) -> Result<()> {
+    let place = next.map(serde_json::to_value).transpose().internal()?;
+    tx.execute(
+        "UPDATE message SET recipients = recipients + $2, skipped = skipped + $3, expansion = $4,
+            status = CASE WHEN $4::jsonb IS NULL THEN 'ready' ELSE 'expanding' END WHERE id = $1",
+        &[&id, &written, &skipped, &place],
+    )
+    .await
+    .map(drop)
+}
+
+/// When a message that recurs is due next.
+pub async fn set_next(tx: &TenantTx, id: MessageId, at: DateTime<Utc>) -> Result<()> {
+    tx.execute("UPDATE message SET scheduled_at = $2 WHERE id = $1", &[&id, &at]).await.map(drop)
+}
+
+/// The job that writes recipients out.
+pub const EXPAND: &str = "expand_message";
+
+pub async fn call_expansion(tx: &TenantTx, id: MessageId, at: DateTime<Utc>) -> Result<()> {
+    jobs::enqueue(tx, EXPAND, id.0, at).await.map(drop)
+}
+
+/// A delivery that was taken back, and what is counted of it.
+#[derive(Debug, Clone)]
+pub struct Cancelled {
+    pub channel: Channel,
+    pub reserved: Decimal,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Takes back what nobody has begun to send: all of a message, or one delivery.
+pub async fn cancel_queued(
+    tx: &TenantTx,
+    message: MessageId,
+    delivery: Option<DeliveryId>,
+) -> Result<Vec<Cancelled>> {
+    let rows = tx
+        .query(
+            "WITH gone AS (DELETE FROM delivery_queue q USING delivery d WHERE d.message_id = $1 AND d.id = q.delivery_id
+                AND ($2::uuid IS NULL OR d.id = $2) AND q.lease IS NULL RETURNING q.delivery_id)
+             UPDATE delivery d SET status = 'cancelled', ended_at = now(), reserved = 0 FROM gone g, delivery was
+             WHERE d.id = g.delivery_id AND was.id = d.id RETURNING d.id, d.channel, was.reserved, d.created_at",
+            &[&message, &delivery],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let channel: &str = row.get("channel");
+            Ok(Cancelled {
+                channel: channel.parse().map_err(|_odd| Error::internal("a delivery of no channel"))?,
+                reserved: row.get("reserved"),
+                created_at: row.get("created_at"),
+            })
+        })
+        .collect()
+}
+
+pub async fn mark_cancelled(tx: &TenantTx, id: MessageId) -> Result<()> {
+    tx.execute(
+        "UPDATE message SET status = 'cancelled', cancelled_at = now(), expansion = NULL WHERE id = $1",
+        &[&id],
+    )
+    .await
+    .map(drop)
+}
+
+/// A delivery that is to be tried again.
+#[derive(Debug, Clone)]
+pub struct Risen {
+    pub channel: Channel,
+    pub was: Status,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Puts dead deliveries back into the queue: all of a message, or one, of the statuses that are named.
+pub async fn revive(
+    tx: &TenantTx,
+    message: MessageId,
+    delivery: Option<DeliveryId>,
+    statuses: &[&str],
+    most: i64,
+) -> Result<Vec<Risen>> {
+    let rows = tx
+        .query(
+            "WITH risen AS (DELETE FROM dead_letter l USING delivery d
+                WHERE l.delivery_id = d.id AND d.id IN (SELECT x.id FROM delivery x JOIN dead_letter y ON y.delivery_id = x.id
+                    WHERE x.message_id = $1 AND ($2::uuid IS NULL OR x.id = $2) AND y.status = ANY($3) AND x.status = y.status
+                    ORDER BY x.id LIMIT $4)
+                RETURNING l.delivery_id, l.status AS was),
+             changed AS (UPDATE delivery d SET status = 'queued', retries = 0, refused_by = '{}', failure_class = NULL,
+                    failure_code = NULL, failure = NULL, ended_at = NULL
+                FROM risen r WHERE d.id = r.delivery_id
+                RETURNING d.id, d.message_id, d.channel, d.lane, r.was, d.created_at),
+             queued AS (INSERT INTO delivery_queue (delivery_id, lane, due_at) SELECT id, lane, now() FROM changed)
+             SELECT id, message_id, channel, lane, was, created_at FROM changed",
+            &[&message, &delivery, &statuses, &most],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let channel: &str = row.get("channel");
+            Ok(Risen {
+                channel: channel.parse().map_err(|_odd| Error::internal("a delivery of no channel"))?,
+                was: Status::from_column(row.get("was")),
+                created_at: row.get("created_at"),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,43 @@
+//! What messages say: words per channel and language, put together for each recipient, and kept as versions that are approved.
+//!
+//! Owns `message_template`, `template_version` and `template_default`. Reads `messaging_policy` for the tenant's language.
+
+mod api;
+mod composer;
+mod editor;
+mod language;
+mod model;
+mod pages;
+mod preview;
+mod rules;
+mod shown;
+mod store;
+#[cfg(test)]
+mod tests;
+mod view;
+mod words;
+
+use crate::access::{NavItem, rights};
+
+pub use api::TemplatesApi;
+pub use composer::{ComposeError, Composer};
+pub use model::{KNOWN, Version};
+pub use pages::pages;
+pub use rules::{approved, default_for, version};
+pub use store::choices;
+pub use words::{Text, Words};
+
+rights! { "Templates", PERMISSIONS:
+    ViewTemplates = "templates.view", "templates.read", "View templates", "See what messages say, and try it out.", for [Support, Viewer];
+    EditTemplates = "templates.edit", "templates.write", "Edit templates", "Write templates and hand them in for approval.", for [Support];
+    ApproveTemplates = "templates.approve", "templates.write", "Approve templates", "Approve or reject templates, and choose the channels' defaults.";
+}
+
+/// The navigation's entry.
+pub const NAV: &[NavItem] = &[NavItem {
+    group: "Messages",
+    label: "Templates",
+    href: "/templates",
+    icon: "document",
+    permission: Some("templates.view"),
+}];
