@@ -116,9 +116,9 @@ impl Sender {
         }
     }
 
-    /// Makes everything that waits in the queue due now.
+    /// Makes everything that waits in the queue due now. What a worker is at is left to it.
     pub async fn pass_time(&self) {
-        self.run("UPDATE delivery_queue SET due_at = now() - interval '1 second'").await;
+        self.run("UPDATE delivery_queue SET due_at = now() - interval '1 second' WHERE lease IS NULL").await;
         self.run(&format!(
             "UPDATE public.dispatch SET due_at = now() WHERE tenant_id = '{}'",
             self.tenant.id
