@@ -61,7 +61,7 @@ tests/browser/node_modules/.installed: tests/browser/package-lock.json tests/bro
 # The folder comes with the first page; `npm test` in it starts its own server.
 ifneq ($(wildcard tests/browser/package.json),)
 test-browser: setup-test assets tests/browser/node_modules/.installed ## The tests in a real browser
-	cargo build --locked --bin lastmile
+	cargo build --locked --bin lastmile --example fake_providers
 	npm --prefix tests/browser test
 else
 test-browser:

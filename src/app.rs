@@ -44,12 +44,14 @@ use crate::{
     messaging::{
         Messaging,
         accounts::{self, AccountsApi, senders::SenderKey},
+        campaigns::{self, CampaignsApi},
         contacts::{self, ContactsApi},
         dispatch::Dispatcher,
         figures::{self, FiguresApi},
         hooks::{self, HooksApi},
         live::{self, Hub},
-        messages::{self, MessagesApi},
+        messages::{self, ListsApi, MessagesApi},
+        policy::{self, PolicyApi},
         suppression::{self, Links, SuppressionsApi},
         templates::{self, TemplatesApi},
     },
@@ -148,6 +150,7 @@ pub fn catalogue() -> Catalogue {
         billing::PERMISSIONS,
         reports::PERMISSIONS,
         messages::PERMISSIONS,
+        campaigns::PERMISSIONS,
         contacts::PERMISSIONS,
         templates::PERMISSIONS,
         suppression::PERMISSIONS,
@@ -179,6 +182,7 @@ fn navigation() -> Vec<NavItem> {
         billing::NAV,
         reports::NAV,
         messages::NAV,
+        campaigns::NAV,
         contacts::NAV,
         templates::NAV,
         hooks::NAV,
@@ -268,6 +272,7 @@ impl App {
         billing::handlers(&mut runner, &self.parts.db);
         reports::handlers(&mut runner, &self.parts.db);
         messages::handlers(&mut runner, &self.messaging);
+        campaigns::handlers(&mut runner, &self.messaging);
         hooks::handlers(&mut runner, &self.messaging);
         contacts::handlers(&mut runner, &self.parts.db);
         runner
@@ -323,7 +328,12 @@ impl App {
                 ReportFilesApi::new(parts.db.clone()),
             ),
             (
-                MessagesApi::new(self.messaging.clone()),
+                (
+                    MessagesApi::new(self.messaging.clone()),
+                    ListsApi::new(self.messaging.clone()),
+                    CampaignsApi::new(self.messaging.clone()),
+                    PolicyApi::new(parts.db.clone()),
+                ),
                 TemplatesApi::new(self.messaging.clone()),
                 SuppressionsApi::new(self.messaging.clone()),
                 HooksApi::new(parts.db.clone()),
@@ -358,6 +368,8 @@ impl App {
         billing::pages(&mut table);
         reports::pages(&mut table);
         messages::pages(&mut table);
+        campaigns::pages(&mut table);
+        policy::pages(&mut table);
         templates::pages(&mut table);
         accounts::pages(&mut table);
         contacts::pages(&mut table);

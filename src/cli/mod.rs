@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod doctor;
 mod keys;
+mod message;
 mod migrate;
 mod output;
 mod postgres;
@@ -80,6 +81,9 @@ enum Command {
     /// The keys over the providers' data keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Messages by a provider's own accounts: send one, see how it stands
+    #[command(subcommand)]
+    Message(message::MessageCommand),
     /// Senders of the platform's own: add, lend, stop
     #[command(subcommand)]
     Sender(sender::SenderCommand),
@@ -212,6 +216,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::User(command) => user::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
+        Command::Message(command) => message::run(command, global).await,
         Command::Sender(command) => sender::run(command, global).await,
         Command::Credit(command) => sender::credit(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,

@@ -11,6 +11,7 @@
 pub mod accounts;
 mod address;
 pub mod audience;
+pub mod campaigns;
 mod channel;
 pub mod contacts;
 pub mod dispatch;
@@ -18,6 +19,7 @@ pub mod figures;
 pub mod hooks;
 pub mod live;
 pub mod messages;
+pub mod policy;
 mod providers;
 mod segments;
 mod status;

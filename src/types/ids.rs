@@ -88,6 +88,9 @@ ids! {
     SenderId,
     TemplateId,
     MessageId,
+    /// Recipients out of a file.
+    RecipientListId,
+    CampaignId,
     DeliveryId,
     HookCallId,
     InboundId,

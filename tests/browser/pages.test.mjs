@@ -81,6 +81,7 @@ before(async () => {
   await page.waitForURL(/\/messages\/[0-9a-f-]{36}$/);
   ids["/messages"] = page.url().split("/").pop();
   ids["/deliveries"] = (await page.locator("a[href^='/deliveries/']").first().getAttribute("href")).split("/").pop();
+  ids["/campaigns"] = await draftCampaign(page, server.at(SLUG));
   state = await context.storageState();
   await context.close();
 });
@@ -111,6 +112,20 @@ async function gatherContacts(page, base) {
   await fill("/suppressions", { address: "09191234567" }, "Suppress");
   await page.getByText("is no longer written to").waitFor();
   return { "/groups": group, "/contacts": contact, "/contacts/imports": waiting, "/u": "no-link-of-ours" };
+}
+
+/** A campaign that is prepared, with a template that was approved for it. */
+async function draftCampaign(page, base) {
+  await page.goto(`${base}/templates/${ids["/templates"]}`);
+  await page.getByRole("button", { name: "Hand in" }).click();
+  await page.getByRole("button", { name: "Approve" }).click();
+  await page.goto(`${base}/campaigns/new`);
+  await page.locator("#name").fill("Fiesta");
+  await page.locator("#template").selectOption({ label: "Reminder" });
+  await page.getByLabel("Market women").check();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.waitForURL(/\/campaigns\/[0-9a-f-]{36}$/);
+  return page.url().split("/").pop();
 }
 
 async function idOf(page, path, pattern) {

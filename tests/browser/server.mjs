@@ -9,8 +9,8 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..")
 const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
 export const program = path.join(target, "debug", "lastmile");
 
-/** Starts PostgreSQL and the server; answers where they are and how to end them. */
-export async function start() {
+/** Starts PostgreSQL and the server, with these settings besides; answers where they are and how to end them. */
+export async function start(settings = {}) {
   if (!existsSync(program)) throw new Error(`${program} is missing: run cargo build`);
   const folder = mkdtempSync(path.join(tmpdir(), "lastmile-browser-"));
   const postgres = path.join(target, "tmp", "browser-postgres");
@@ -35,6 +35,7 @@ export async function start() {
     LASTMILE_LIMITS__CREDENTIAL_PER_SECOND: "10000",
     LASTMILE_LIMITS__TENANT_PER_SECOND: "10000",
     LASTMILE_LIMITS__SIGNUPS_PER_HOUR: "1000",
+    ...settings,
   };
   const child = spawn(program, ["serve"], { env: environment, cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
   const log = [];

@@ -77,7 +77,11 @@ async fn the_first_query_does_not_wait_for_the_entry() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commit_of_a_single_read_travels_with_it() {
-    let settings = Settings::default().with("DATABASE__SHARD_CONNECTIONS", 1).with("POOL__WARM_SCHEMAS", 1);
+    // Background work takes its turns at the one connection, too.
+    let settings = Settings::default()
+        .with("DATABASE__SHARD_CONNECTIONS", 1)
+        .with("DATABASE__WAIT_MS", 60_000)
+        .with("POOL__WARM_SCHEMAS", 1);
     let (server, proxy) = behind_a_proxy("last", settings).await;
     let tenant = tenant_on(server).await;
     let api = tenant.api().await;

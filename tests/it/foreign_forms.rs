@@ -25,6 +25,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/contacts/", "contacts"),
     ("/messages/hooks/", "hook-calls"),
     ("/messages/", "messages"),
+    ("/campaigns/", "campaigns"),
     ("/deliveries/", "deliveries"),
     ("/groups/", "contact-groups"),
     ("/suppressions/", "suppressions"),
@@ -62,6 +63,8 @@ const NAMELESS: &[&str] =
 /// A form, a field of it that takes ids, the collection that they are of, how such an id is written, and what goes with it: `{areas}` is
 /// an own id of that collection, `{foreign}` the foreign one.
 struct Place(&'static str, &'static str, &'static str, &'static str);
+
+const CAMPAIGN: &str = "name=Foreign&channel=sms&template={templates}";
 
 const FORMS: &[Place] = &[
     Place("/templates/preview", "template", "templates", "channel=sms&language=en&text=Hi"),
@@ -165,6 +168,16 @@ const FORMS: &[Place] = &[
     Place("/messages", "group", "contact-groups", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
     Place("/messages", "segment=area:", "areas", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
     Place("/messages", "template", "templates", "act=send&channel=sms&addresses=%2B639171234567"),
+    Place("/campaigns", "template", "templates", "name=Foreign&channel=sms"),
+    Place("/campaigns", "group", "contact-groups", CAMPAIGN),
+    Place("/campaigns", "list", "recipient-lists", CAMPAIGN),
+    Place("/campaigns", "segment=area:", "areas", CAMPAIGN),
+    Place("/campaigns", "kept_segment=area:", "areas", CAMPAIGN),
+    Place("/campaigns/:id", "template", "templates", "name=Foreign&channel=sms"),
+    Place("/campaigns/:id", "group", "contact-groups", CAMPAIGN),
+    Place("/campaigns/:id", "list", "recipient-lists", CAMPAIGN),
+    Place("/campaigns/:id", "segment=area:", "areas", CAMPAIGN),
+    Place("/campaigns/:id", "kept_segment=area:", "areas", CAMPAIGN),
     Place("/staff", "roles", "roles", "name=No Body&email=nobody@walk.example"),
     Place("/staff/:id", "roles", "roles", "name=No Body&email=nobody@walk.example"),
 ];
@@ -174,6 +187,13 @@ const WITHOUT: &[&str] = &[
     "/hooks/:kind/:hook_id",
     "/messages/hooks/:id/replay",
     "/messages/:id/cancel",
+    "/messages/:id/pause",
+    "/messages/:id/resume",
+    "/campaigns/:id/start",
+    "/campaigns/:id/pause",
+    "/campaigns/:id/resume",
+    "/campaigns/:id/cancel",
+    "/campaigns/:id/delete",
     "/messages/:id/retry",
     "/deliveries/:id/cancel",
     "/deliveries/:id/retry",
@@ -267,6 +287,7 @@ const WITHOUT: &[&str] = &[
     "/settings/domains/:id/activate",
     "/settings/domains/:id/check",
     "/settings/domains/:id/remove",
+    "/settings/messaging",
     "/settings/outages",
     "/settings/plant",
     "/shifts",

@@ -44,6 +44,7 @@ const NAMES: &[(&str, &str)] = &[
     ("plan_id", "plans"),
     ("received_by", "staff"),
     ("reserved_for", "customers"),
+    ("lists", "recipient-lists"),
     ("role_ids", "roles"),
     ("router_id", "routers"),
     ("shift_id", "shifts"),
@@ -79,6 +80,7 @@ fn companions(path: &str, name: &str) -> Value {
         "contact_id" | "customer_id" if path.ends_with("/templates/preview") => {
             json!({"channel": "sms", "contents": {"sms": {"en": {"text": "Hi"}}}})
         }
+        "template_id" if path.contains("/campaigns") => json!({"name": "Foreign"}),
         "template_id" if path.contains("/messages") => {
             json!({"to": {"addresses": [{"address": "+639171234567"}]}})
         }

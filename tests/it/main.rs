@@ -21,6 +21,7 @@ mod audit;
 mod backup;
 mod billing_pages;
 mod branding;
+mod campaigns;
 mod channels;
 mod cli;
 mod clock;

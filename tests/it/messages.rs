@@ -273,6 +273,15 @@ async fn a_revoked_credential_stops_the_account_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_probed_also_by_who_never_opened_its_credential() {
+    let sender = Sender::open().await;
+    sender.run("UPDATE provider_account SET breaker = 'open', breaker_until = now(), failures = 5").await;
+    let message = sender.send(&[ANA], "Hi").await;
+    sender.until(&message, "accepted", 1).await;
+    assert_eq!(sender.ask("SELECT breaker FROM provider_account").await, "closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_address_is_suppressed_and_not_tried_again() {
     let sender = Sender::open().await;
     sender.fake.refuse("generic", ANA, "recipient");

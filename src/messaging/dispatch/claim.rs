@@ -1,6 +1,6 @@
 //! Taking deliveries whose time has come. All SQL of the dispatcher's reading, and of putting back.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -9,7 +9,10 @@ use uuid::Uuid;
 use crate::{
     db::TenantTx,
     error::{Error, Result},
-    messaging::{Channel, messages::Lane},
+    messaging::{
+        Channel,
+        messages::{Lane, PARKED},
+    },
     types::{AccountId, CustomerId, DeliveryId, MessageId, StaffId},
 };
 
@@ -33,6 +36,8 @@ pub struct Claimed {
     pub reserved: Decimal,
     pub reply_to: Option<String>,
     pub queued_at: DateTime<Utc>,
+    /// When it was due before it was claimed.
+    pub was_due: DateTime<Utc>,
     /// Another worker had it, and never wrote down what came of it.
     pub was_sending: bool,
 }
@@ -57,6 +62,7 @@ fn claimed_of(row: &Row) -> Result<Claimed> {
         reserved: row.get("reserved"),
         reply_to: row.get("reply_to"),
         queued_at: row.get("created_at"),
+        was_due: row.get("was_due"),
         was_sending: row.get("was_sending"),
     })
 }
@@ -65,12 +71,12 @@ fn claimed_of(row: &Row) -> Result<Claimed> {
 pub async fn claim(tx: &TenantTx, lane: Lane, rows: i64, lease: Uuid) -> Result<Vec<Claimed>> {
     let rows = tx
         .query(
-            "WITH due AS (SELECT delivery_id, lease IS NOT NULL AS was_sending FROM delivery_queue
+            "WITH due AS (SELECT delivery_id, due_at AS was_due, lease IS NOT NULL AS was_sending FROM delivery_queue
                 WHERE lane = $1 AND due_at <= now() ORDER BY due_at, delivery_id LIMIT $2 FOR UPDATE SKIP LOCKED),
              mine AS (UPDATE delivery_queue q SET lease = $3, due_at = now() + make_interval(secs => $4)
-                FROM due WHERE q.delivery_id = due.delivery_id RETURNING q.delivery_id, due.was_sending)
+                FROM due WHERE q.delivery_id = due.delivery_id RETURNING q.delivery_id, due.was_due, due.was_sending)
              SELECT d.id, d.message_id, d.lane, d.customer_id, d.channel, d.address, d.language, d.context,
-                d.attempts, d.retries, d.refused_by, d.reserved, d.reply_to, d.created_at, m.was_sending
+                d.attempts, d.retries, d.refused_by, d.reserved, d.reply_to, d.created_at, m.was_due, m.was_sending
              FROM mine m JOIN delivery d ON d.id = m.delivery_id ORDER BY d.id",
             &[&lane.number(), &rows, &lease, &LEASE_SECONDS],
         )
@@ -93,6 +99,23 @@ pub async fn put_back(tx: &TenantTx, lease: Uuid, back: &[(DeliveryId, DateTime<
     .map(drop)
 }
 
+/// Puts deliveries of paused messages where no turn looks, each with the time at which it was due; [`messages::resume`] fetches them.
+///
+/// [`messages::resume`]: crate::messaging::messages::resume
+pub async fn park(tx: &TenantTx, lease: Uuid, parked: &[(DeliveryId, DateTime<Utc>)]) -> Result<()> {
+    if parked.is_empty() {
+        return Ok(());
+    }
+    let (ids, dues): (Vec<DeliveryId>, Vec<DateTime<Utc>>) = parked.iter().copied().unzip();
+    tx.execute(
+        "UPDATE delivery_queue q SET lease = NULL, due_at = t.due_at, lane = q.lane + $4
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS t (id, due_at) WHERE q.delivery_id = t.id AND q.lease = $3",
+        &[&ids, &dues, &lease, &PARKED],
+    )
+    .await
+    .map(drop)
+}
+
 /// When the lane has to be looked at next; None: there is nothing in it.
 pub async fn next_due(tx: &TenantTx, lane: Lane) -> Result<Option<DateTime<Utc>>> {
     let row =
@@ -104,31 +127,4 @@ pub async fn next_due(tx: &TenantTx, lane: Lane) -> Result<Option<DateTime<Utc>>
 pub async fn is_staff(tx: &TenantTx, id: StaffId) -> Result<bool> {
     let row = tx.query_one("SELECT EXISTS (SELECT FROM staff WHERE id = $1 AND is_active)", &[&id]).await?;
     Ok(row.get(0))
-}
-
-/// How this tenant sends.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    pub is_dry_run: bool,
-    pub quiet: Option<(NaiveTime, NaiveTime)>,
-    pub retries: i16,
-    pub per_second: Option<i32>,
-    pub default_language: String,
-}
-
-pub async fn policy(tx: &TenantTx) -> Result<Policy> {
-    let row = tx
-        .query_one(
-            "SELECT is_dry_run, quiet_from, quiet_to, retries, per_second, default_language FROM messaging_policy",
-            &[],
-        )
-        .await?;
-    let (from, to): (Option<NaiveTime>, Option<NaiveTime>) = (row.get(1), row.get(2));
-    Ok(Policy {
-        is_dry_run: row.get(0),
-        quiet: from.zip(to),
-        retries: row.get(3),
-        per_second: row.get(4),
-        default_language: row.get(5),
-    })
 }

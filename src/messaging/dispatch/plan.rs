@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    claim::{Claimed, Policy},
+    claim::Claimed,
     fate::{Failure, Fate},
     quiet::quiet_until,
     settle::Settled,
@@ -19,11 +19,12 @@ use crate::{
     messaging::{
         Address, Channel, Status,
         accounts::{Account, Opened, Readiness},
-        messages::{Lane, Spoken},
+        messages::{Hold, Lane, Spoken},
+        policy::Policy,
         providers::{Content, Outgoing, Prepared, Provider, Unsubscribe},
     },
     tenancy::Tenant,
-    types::{AccountId, TemplateId},
+    types::{AccountId, MessageId, TemplateId},
 };
 
 /// What was looked up for a turn.
@@ -33,7 +34,9 @@ pub struct Turnout<'a> {
     pub lease: Uuid,
     pub now: DateTime<Utc>,
     pub policy: &'a Policy,
-    pub messages: &'a HashMap<crate::types::MessageId, Arc<Spoken>>,
+    pub messages: &'a HashMap<MessageId, Arc<Spoken>>,
+    /// Those of them of which nothing is to go out.
+    pub held: &'a HashMap<MessageId, Hold>,
     /// The active accounts of each channel, in their order.
     pub accounts: &'a HashMap<Channel, Vec<Account>>,
     pub opened: &'a HashMap<AccountId, Opened>,
@@ -41,8 +44,8 @@ pub struct Turnout<'a> {
     pub probes: HashSet<AccountId>,
     pub suppressed: &'a HashMap<(Channel, String), String>,
     pub heard: &'a HashMap<(Channel, String), DateTime<Utc>>,
-    pub receipts: &'a dyn Fn(&Account) -> Option<url::Url>,
-    pub unsubscribe: &'a dyn Fn(&Claimed) -> Option<Unsubscribe>,
+    pub receipts: &'a (dyn Fn(&Account) -> Option<url::Url> + Sync),
+    pub unsubscribe: &'a (dyn Fn(&Claimed) -> Option<Unsubscribe> + Sync),
 }
 
 /// A delivery that goes out.
@@ -65,6 +68,8 @@ pub enum Plan {
     /// It is told inside the product: there is no wire.
     Tell(Box<(Claimed, Content, Option<TemplateId>)>),
     Wait(Claimed, DateTime<Utc>),
+    /// Its message is paused.
+    Park(Claimed),
     End(Box<Settled>),
     /// The account's credential is not open yet.
     Open(Claimed, Account),
@@ -89,6 +94,14 @@ impl Turnout<'_> {
                 Status::Unknown,
                 Failure::new("unknown", "interrupted", lost),
             );
+        }
+        match self.held.get(&claimed.message) {
+            Some(Hold::Paused) => return Plan::Park(claimed),
+            Some(Hold::Cancelled) => {
+                let why = Failure::new("cancelled", "cancelled", "The message was cancelled.");
+                return self.end(claimed, template, Status::Cancelled, why);
+            }
+            None => {}
         }
         if spoken.expires_at.is_some_and(|at| at <= self.now) {
             let late = Failure::new("expired", "too_late", "Its time was over before it could be sent.");
@@ -141,7 +154,7 @@ impl Turnout<'_> {
         }
         let ready = left.iter().position(|account| match account.readiness(self.now) {
             Readiness::Ready => true,
-            Readiness::Probe => self.probes.remove(&account.id),
+            Readiness::Probe => !self.opened.contains_key(&account.id) || self.probes.remove(&account.id),
             Readiness::NotBefore(_) => false,
         });
         let Some(account) = ready.and_then(|at| left.get(at)) else {

@@ -7,14 +7,14 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 use uuid::Uuid;
 
 use super::{
     Dispatcher,
-    claim::{self, Claimed, Policy},
+    claim::{self, Claimed},
     failpoint::Point,
-    fate::Fate,
+    fate::{Failure, Fate},
     lanes::Turn,
     plan::{Going, Plan, Turnout},
     rate,
@@ -24,16 +24,17 @@ use crate::{
     db::TenantTx,
     error::Result,
     messaging::{
-        Channel,
+        Channel, Status,
         accounts::{self, Account, Opened, Readiness},
         hooks,
         live::{self, Bell},
         messages::{self, Spoken},
+        policy::{self, Policy},
         providers::{Content, State},
         suppression,
     },
     tenancy::Tenant,
-    types::{AccountId, DeliveryId, MessageId, StaffId, TemplateId},
+    types::{AccountId, DeliveryId, MessageId, StaffId},
 };
 
 /// What a turn came to.
@@ -50,8 +51,8 @@ pub struct Turned {
 #[derive(Default)]
 struct Sorted {
     going: Vec<Going>,
-    told: Vec<(Claimed, Content, Option<TemplateId>)>,
     back: Vec<(DeliveryId, DateTime<Utc>)>,
+    parked: Vec<(DeliveryId, DateTime<Utc>)>,
     ended: Vec<Settled>,
     to_open: HashMap<AccountId, Account>,
 }
@@ -79,12 +80,9 @@ impl Dispatcher {
             return Ok(Turned { next: claim::next_due(tx, turn.lane).await?, ..Turned::default() });
         }
         self.failpoint.pass(Point::AfterClaim);
-        let now = Utc::now();
-        let mut sorted = self.plan_all(tx, tenant, turn, lease, now, claimed).await?;
-        let policy = claim::policy(tx).await?;
-        limit(tx, &policy, &mut sorted).await?;
+        let sorted = self.plan_all(tx, tenant, turn, lease, claimed).await?;
         claim::put_back(tx, lease, &sorted.back).await?;
-        tell(tx, lease, now, &mut sorted).await?;
+        claim::park(tx, lease, &sorted.parked).await?;
         if !sorted.ended.is_empty() {
             settle::settle(tx, tenant, &sorted.ended).await?;
         }
@@ -93,30 +91,35 @@ impl Dispatcher {
         Ok(Turned { going: sorted.going, to_open, next, claimed: count })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that a turn knows")]
+    /// Decides what is done with each, and does at once what has no wire.
     async fn plan_all(
         &self,
         tx: &TenantTx,
         tenant: &Tenant,
         turn: &Turn,
         lease: Uuid,
-        now: DateTime<Utc>,
         claimed: Vec<Claimed>,
     ) -> Result<Sorted> {
+        let now = Utc::now();
         let ids: HashSet<MessageId> = claimed.iter().map(|one| one.message).collect();
         let addresses: Vec<(Channel, &str)> =
             claimed.iter().map(|one| (one.channel, one.address.as_str())).collect();
-        let (policy, messages, suppressed) =
-            try_join3(claim::policy(tx), self.spoken(tx, tenant, &ids), suppression::of(tx, &addresses))
-                .await?;
-        let (accounts, probes) = accounts_of(tx, &claimed, now).await?;
+        let (policy, messages, suppressed, held) = try_join4(
+            policy::get(tx),
+            self.spoken(tx, tenant, &ids),
+            suppression::of(tx, &addresses),
+            messages::held(tx, &ids),
+        )
+        .await?;
         let heard = heard(tx, &claimed).await?;
+        let accounts = accounts_of(tx, &claimed).await?;
         let mut opened: HashMap<AccountId, Opened> = HashMap::new();
         for account in accounts.values().flatten() {
             if let Some(known) = self.messaging.accounts.opened(tenant, account).await {
                 opened.insert(account.id, known);
             }
         }
+        let probes = probes(tx, accounts.values().flatten(), &opened, now).await?;
         let resolver = &self.messaging.resolver;
         let receipts = |account: &Account| hooks::url_of(resolver, tenant, account).ok();
         let links = &self.messaging.links;
@@ -134,6 +137,7 @@ impl Dispatcher {
             now,
             policy: &policy,
             messages: &messages,
+            held: &held,
             accounts: &accounts,
             opened: &opened,
             probes,
@@ -146,7 +150,12 @@ impl Dispatcher {
         for one in claimed {
             match turnout.plan(one) {
                 Plan::Send(going) => sorted.going.push(*going),
-                Plan::Tell(told) => sorted.told.push(*told),
+                Plan::Tell(told) => {
+                    let (one, content, template) = *told;
+                    let fate = tell(tx, &one, &content).await?;
+                    sorted.ended.push(turnout.settled(one, template, fate));
+                }
+                Plan::Park(one) => sorted.parked.push((one.id, one.was_due)),
                 Plan::Wait(one, due) => sorted.back.push((one.id, due)),
                 Plan::End(settled) => sorted.ended.push(*settled),
                 Plan::Open(one, account) => {
@@ -155,6 +164,7 @@ impl Dispatcher {
                 }
             }
         }
+        limit(tx, &policy, &mut sorted).await?;
         Ok(sorted)
     }
 
@@ -182,24 +192,30 @@ impl Dispatcher {
     }
 }
 
-/// The active accounts of every channel that occurs, and those among them that this turn may probe.
-async fn accounts_of(
-    tx: &TenantTx,
-    claimed: &[Claimed],
-    now: DateTime<Utc>,
-) -> Result<(HashMap<Channel, Vec<Account>>, HashSet<AccountId>)> {
+/// The active accounts of every channel that occurs.
+async fn accounts_of(tx: &TenantTx, claimed: &[Claimed]) -> Result<HashMap<Channel, Vec<Account>>> {
     let channels: HashSet<Channel> = claimed.iter().map(|one| one.channel).collect();
-    let (mut found, mut probes) = (HashMap::new(), HashSet::new());
+    let mut found = HashMap::new();
     for channel in channels.into_iter().filter(|channel| *channel != Channel::InApp) {
-        let accounts = accounts::usable(tx, channel).await?;
-        for account in &accounts {
-            if account.readiness(now) == Readiness::Probe && accounts::breaker::probe(tx, account.id).await? {
-                probes.insert(account.id);
-            }
-        }
-        found.insert(channel, accounts);
+        found.insert(channel, accounts::usable(tx, channel).await?);
     }
-    Ok((found, probes))
+    Ok(found)
+}
+
+/// Those accounts that this turn probes. An account whose credential is not open yet is not probed: the turn after this one does it.
+async fn probes(
+    tx: &TenantTx,
+    accounts: impl Iterator<Item = &Account>,
+    opened: &HashMap<AccountId, Opened>,
+    now: DateTime<Utc>,
+) -> Result<HashSet<AccountId>> {
+    let mut probes = HashSet::new();
+    for account in accounts.filter(|account| opened.contains_key(&account.id)) {
+        if account.readiness(now) == Readiness::Probe && accounts::breaker::probe(tx, account.id).await? {
+            probes.insert(account.id);
+        }
+    }
+    Ok(probes)
 }
 
 /// When those last wrote to us with whom free words are allowed for a day only.
@@ -258,36 +274,13 @@ fn hold_back(
 }
 
 /// Messages inside the product have no wire: they are in the reader's bell with this very transaction.
-async fn tell(tx: &TenantTx, lease: Uuid, now: DateTime<Utc>, sorted: &mut Sorted) -> Result<()> {
-    for (claimed, content, template) in std::mem::take(&mut sorted.told) {
-        let is_there = ring(tx, &claimed, &content).await?;
-        let fate = if is_there {
-            Fate::Accepted { state: State::Delivered, price: None }
-        } else {
-            let failure = super::fate::Failure::new("recipient", "no_such_user", "There is no such user.");
-            Fate::Ended { status: crate::messaging::Status::Failed, failure, suppress: None }
-        };
-        sorted.ended.push(Settled {
-            id: claimed.id,
-            lease,
-            message: claimed.message,
-            lane: claimed.lane,
-            template,
-            channel: claimed.channel,
-            address: claimed.address,
-            attempts: claimed.attempts,
-            retries: claimed.retries,
-            queued_at: claimed.queued_at,
-            segments: None,
-            reserved: claimed.reserved,
-            own_price: rust_decimal::Decimal::ZERO,
-            tried: None,
-            fate,
-            at: now,
-            note: None,
-        });
-    }
-    Ok(())
+async fn tell(tx: &TenantTx, claimed: &Claimed, content: &Content) -> Result<Fate> {
+    Ok(if ring(tx, claimed, content).await? {
+        Fate::Accepted { state: State::Delivered, price: None }
+    } else {
+        let failure = Failure::new("recipient", "no_such_user", "There is no such user.");
+        Fate::Ended { status: Status::Failed, failure, suppress: None }
+    })
 }
 
 /// Puts it into the bell of a member of staff or of a subscriber. False when there is no such person.

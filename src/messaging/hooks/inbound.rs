@@ -12,7 +12,7 @@ use crate::{
     messaging::{
         Address, Channel,
         accounts::Account,
-        contacts,
+        contacts, policy,
         providers::{Inbound, InboundKind},
         suppression,
     },
@@ -36,12 +36,13 @@ pub async fn keep(
         .into_iter()
         .map(|(account, call, one)| ((account.id, message_key(&one.id)), (account, call, one)))
         .collect();
-    let policy = tx.query_one("SELECT stop_words, start_words FROM messaging_policy", &[]).await?;
-    let (stop, start): (Vec<String>, Vec<String>) = (policy.get(0), policy.get(1));
+    let policy = policy::get(tx).await?;
     for ((_, id), (account, call, one)) in written {
         let address = spelled(account.channel, &one.from, tenant);
         let word = match one.kind {
-            InboundKind::Message | InboundKind::Button => meant(&one.text, &stop, &start),
+            InboundKind::Message | InboundKind::Button => {
+                meant(&one.text, &policy.stop_words, &policy.start_words)
+            }
             _ => None,
         };
         if insert(tx, account, call, &id, &one, &address, word).await? {

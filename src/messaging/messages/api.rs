@@ -10,7 +10,8 @@ use super::{
     Lane, SendMessages, ViewMessages,
     body::MessageBody,
     deliveries::{self, DeliveryFilter},
-    estimate, rules,
+    estimate::estimate,
+    rules,
     store::{self, MessageFilter},
     view::{
         DeliveriesChanged, DeliveryList, DeliveryStory, DeliveryView, EstimateView, MessageList, MessageView,
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     access::{AcceptedOnce, ApiUser, Fingerprint, IdempotencyKey, once},
+    db::TenantTx,
     error::{Error, Result},
     messaging::{Channel, Messaging, Status, figures},
     types::{Cursor, DeliveryId, Limit, MessageId, search::plain},
@@ -56,6 +58,11 @@ impl MessagesApi {
 pub(super) fn channel_of(text: Option<&str>) -> Result<Option<Channel>> {
     let parsed = text.filter(|text| !text.is_empty()).map(str::parse::<Channel>).transpose();
     parsed.map_err(|odd| Error::Invalid(vec![odd.at("channel")]))
+}
+
+/// A message as it is now.
+async fn shown(tx: &TenantTx, id: MessageId) -> Result<MessageView> {
+    Ok(MessageView::new(rules::get(tx, id).await?, &figures::counts(tx, &[id]).await?))
 }
 
 #[OpenApi(tag = "Tag::Messages")]
@@ -102,9 +109,7 @@ impl MessagesApi {
         let messaging = &self.messaging;
         let found = messaging
             .db
-            .read_tenant(&by.tenant, async |tx| {
-                estimate::estimate(tx, messaging, &by.tenant, &ask, "en").await
-            })
+            .read_tenant(&by.tenant, async |tx| estimate(tx, messaging, &by.tenant, &ask).await)
             .await?;
         Ok(Json(found.into()))
     }
@@ -158,14 +163,8 @@ impl MessagesApi {
     #[oai(path = "/messages/:id", method = "get")]
     async fn get_message(&self, by: ApiUser<ViewMessages>, id: Path<Uuid>) -> Result<Json<MessageView>> {
         let id = MessageId(id.0);
-        let (message, counts) = self
-            .messaging
-            .db
-            .read_tenant(&by.tenant, async |tx| {
-                Ok((rules::get(tx, id).await?, figures::counts(tx, &[id]).await?))
-            })
-            .await?;
-        Ok(Json(MessageView::new(message, &counts)))
+        let view = self.messaging.db.read_tenant(&by.tenant, async |tx| shown(tx, id).await).await?;
+        Ok(Json(view))
     }
 
     /// Cancel a message.
@@ -183,6 +182,40 @@ impl MessagesApi {
             .in_tenant(&by.tenant, async |tx| rules::cancel(tx, &by, MessageId(id.0)).await)
             .await?;
         Ok(Json(DeliveriesChanged { deliveries: i64::try_from(taken).unwrap_or(i64::MAX) }))
+    }
+
+    /// Pause a message.
+    ///
+    /// Nothing of it goes out until it is resumed, but what a provider is being given right now. 409 `nothing_queued` when nothing of
+    /// it is left to be sent.
+    #[oai(path = "/messages/:id/pause", method = "post")]
+    async fn pause_message(&self, by: ApiUser<SendMessages>, id: Path<Uuid>) -> Result<Json<MessageView>> {
+        let id = MessageId(id.0);
+        let view = self
+            .messaging
+            .db
+            .in_tenant(&by.tenant, async |tx| {
+                rules::pause(tx, &by, id).await?;
+                shown(tx, id).await
+            })
+            .await?;
+        Ok(Json(view))
+    }
+
+    /// Resume a message.
+    #[oai(path = "/messages/:id/resume", method = "post")]
+    async fn resume_message(&self, by: ApiUser<SendMessages>, id: Path<Uuid>) -> Result<Json<MessageView>> {
+        let id = MessageId(id.0);
+        let view = self
+            .messaging
+            .db
+            .in_tenant(&by.tenant, async |tx| {
+                rules::resume(tx, &by, id).await?;
+                shown(tx, id).await
+            })
+            .await?;
+        self.messaging.bell.notify_one();
+        Ok(Json(view))
     }
 
     /// Try a message's failed deliveries again.

@@ -18,7 +18,7 @@ use crate::{
         audience::Segment,
         templates::{Text, Words},
     },
-    types::{ContactId, CustomerId, GroupId, TemplateId},
+    types::{ContactId, CustomerId, GroupId, RecipientListId, TemplateId},
 };
 
 /// A part of the provider's customers.
@@ -66,6 +66,9 @@ pub struct ToBody {
     groups: Option<Vec<Uuid>>,
     #[oai(validator(max_items = 50))]
     segments: Option<Vec<SegmentBody>>,
+    /// Uploaded files: `POST /recipient-lists`.
+    #[oai(validator(max_items = 50))]
+    lists: Option<Vec<Uuid>>,
 }
 
 /// Words of the message's own; variables stand in double braces.
@@ -141,7 +144,7 @@ impl RecipientBody {
 }
 
 impl ToBody {
-    fn parse(self, wrong: &mut Vec<FieldError>) -> To {
+    pub fn parse(self, wrong: &mut Vec<FieldError>) -> To {
         let addresses = self.addresses.unwrap_or_default().into_iter().enumerate();
         To {
             addresses: addresses.filter_map(|(n, given)| given.parse(n, wrong)).collect(),
@@ -154,6 +157,7 @@ impl ToBody {
                 .into_iter()
                 .map(|one| Segment { kind: one.kind, id: one.id, days: one.days })
                 .collect(),
+            lists: self.lists.unwrap_or_default().into_iter().map(RecipientListId).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     db::TenantTx,
     error::{Error, Result},
-    messaging::{Channel, accounts, segments::segments},
+    messaging::{Channel, accounts, policy, segments::segments},
     types::DeliveryId,
 };
 
@@ -38,13 +38,14 @@ pub async fn set_aside(tx: &TenantTx, of: &Audience<'_>, recipients: &mut [Recip
     if prices.is_empty() || recipients.is_empty() {
         return Ok(());
     }
+    let language = policy::get(tx).await?.default_language;
     let said = spoken(tx, &[of.id]).await?.remove(&of.id);
     for one in recipients.iter_mut() {
         let Some(price) = prices.get(&one.channel) else { continue };
         // What cannot be rendered will fail, and costs nothing.
-        let content = said
-            .as_ref()
-            .and_then(|said| said.compose(one.channel, one.language.as_deref(), "en", &one.context).ok());
+        let content = said.as_ref().and_then(|said| {
+            said.compose(one.channel, one.language.as_deref(), &language, &one.context).ok()
+        });
         let count = match (one.channel, content) {
             (_, None) => 0,
             (Channel::Sms, Some(content)) => segments(&content.text).count,

@@ -12,7 +12,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     messaging::{
-        Channel, Messaging, accounts, contacts,
+        Channel, Messaging, accounts, policy,
         providers::Content,
         segments::{Encoding, segments},
         templates::Composer,
@@ -44,13 +44,7 @@ pub struct Sample {
 }
 
 /// Looks it up without writing anything.
-pub async fn estimate(
-    tx: &TenantTx,
-    messaging: &Messaging,
-    tenant: &Tenant,
-    ask: &Ask,
-    default_language: &str,
-) -> Result<Estimate> {
+pub async fn estimate(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask: &Ask) -> Result<Estimate> {
     ask.check(chrono::Utc::now())?;
     let ask = &rules::usual(tx, ask).await?;
     let composer = match &ask.said {
@@ -58,8 +52,8 @@ pub async fn estimate(
         Said::Words(words) => Composer::new(&words.clone().checked()?, &[], "")?,
         Said::Template(id, version) => rules::template(tx, *id, *version).await?.composer()?,
     };
-    rules::known_parts(tx, messaging, ask).await?;
-    let people = count(tx, messaging, tenant, ask).await?;
+    rules::known_parts(tx, messaging, &ask.to).await?;
+    let people = rules::count_of(tx, messaging, tenant, &ask.to).await?;
     let of = Audience {
         tenant,
         id: MessageId::new(),
@@ -72,7 +66,8 @@ pub async fn estimate(
     let first = expand::first(tx, messaging, &of, Place::default()).await?;
     let mut estimate = Estimate { people, sample: None, cost: Decimal::ZERO, segments: None, encoding: None };
     let Some(first) = first else { return Ok(estimate) };
-    let sample = sample(&composer, ask, first, default_language)?;
+    let language = policy::get(tx).await?.default_language;
+    let sample = sample(&composer, ask, first, &language)?;
     let mut each = 1;
     if sample.channel == Channel::Sms {
         let counted = segments(&sample.content.text);
@@ -84,17 +79,6 @@ pub async fn estimate(
     estimate.cost = price * Decimal::from(each) * Decimal::from(people);
     estimate.sample = Some(sample);
     Ok(estimate)
-}
-
-async fn count(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask: &Ask) -> Result<i64> {
-    let mut people = i64::try_from(ask.to.named()).unwrap_or(i64::MAX);
-    for group in &ask.to.groups {
-        people += contacts::count_of_group(tx, *group).await?;
-    }
-    for segment in &ask.to.segments {
-        people += messaging.directory.count(tx, tenant, segment).await?;
-    }
-    Ok(people)
 }
 
 fn sample(composer: &Composer, ask: &Ask, first: Recipient, default_language: &str) -> Result<Sample> {

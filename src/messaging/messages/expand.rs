@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use super::{
-    Lane, credit,
+    Lane, credit, lists,
     model::{Given, Place, To},
     store,
 };
@@ -20,7 +20,7 @@ use crate::{
         contacts,
     },
     tenancy::Tenant,
-    types::{ContactId, Country, CustomerId, DeliveryId, GroupId, MessageId},
+    types::{ContactId, Country, CustomerId, DeliveryId, GroupId, MessageId, RecipientListId},
 };
 
 /// So many people are read and written at once.
@@ -69,6 +69,7 @@ enum Part<'a> {
     Customers(&'a [CustomerId]),
     Group(GroupId),
     Segment(&'a Segment),
+    List(RecipientListId),
 }
 
 fn parts(to: &To) -> Vec<Part<'_>> {
@@ -76,6 +77,7 @@ fn parts(to: &To) -> Vec<Part<'_>> {
         vec![Part::Addresses(&to.addresses), Part::Contacts(&to.contacts), Part::Customers(&to.customers)];
     parts.extend(to.groups.iter().map(|id| Part::Group(*id)));
     parts.extend(to.segments.iter().map(Part::Segment));
+    parts.extend(to.lists.iter().map(|id| Part::List(*id)));
     parts
 }
 
@@ -108,6 +110,30 @@ pub async fn batch(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, plac
     credit::give_back(tx, &recipients, &done.written).await?;
     done.skipped += i32::try_from(asked - done.written.len()).unwrap_or_default();
     Ok(done)
+}
+
+/// The next people of an audience, about a batch of them, and where to go on.
+pub async fn people(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    tenant: &Tenant,
+    to: &To,
+    place: Place,
+) -> Result<(Vec<Person>, Option<Place>)> {
+    let of = Audience {
+        tenant,
+        id: MessageId::new(),
+        channels: &[],
+        lane: Lane::Bulk,
+        to,
+        per_minute: None,
+        now: Utc::now(),
+    };
+    let parts = parts(to);
+    let Some(part) = parts.get(place.part) else { return Ok((Vec::new(), None)) };
+    let (people, next) = page(tx, messaging, &of, part, &place).await?;
+    let next = next.unwrap_or(Place { part: place.part + 1, ..Place::default() });
+    Ok((people, (next.part < parts.len()).then_some(next)))
 }
 
 /// The first who would be written to, without writing anything.
@@ -177,6 +203,12 @@ async fn page(
             let last = found.last().and_then(|person| person.contact).map(|id| id.0);
             let next = last.filter(|_| found.len() >= BATCH);
             (found, next.map(|after| Place { after: Some(after), ..place.clone() }))
+        }
+        Part::List(list) => {
+            let directory = messaging.directory.as_ref();
+            let (found, places) = lists::page(tx, of.tenant, directory, *list, place.offset, limit).await?;
+            let offset = place.offset + places;
+            (found, (places >= BATCH).then(|| Place { offset, ..place.clone() }))
         }
         Part::Segment(segment) => {
             let after = place.after.map(CustomerId);

@@ -10,6 +10,9 @@ choices! {
     Bulk = "bulk", "Bulk";
 }
 
+/// What is added to the lane of a queued delivery whose message is paused: no turn looks there.
+pub const PARKED: i16 = 10;
+
 impl Lane {
     /// As tables have it.
     pub fn number(self) -> i16 {

@@ -10,6 +10,7 @@ mod deliveries;
 mod estimate;
 mod expand;
 mod lane;
+pub mod lists;
 mod model;
 mod pages;
 mod recur;
@@ -31,11 +32,21 @@ use crate::{
 };
 
 pub use api::MessagesApi;
-pub use lane::Lane;
-pub use model::{Ask, Given, Said, To};
-pub use pages::pages;
+pub use body::ToBody;
+pub use deliveries::{DeliveryFilter, list as list_deliveries};
+pub use estimate::estimate;
+pub use expand::people;
+pub use lane::{Lane, PARKED};
+pub use lists::ListsApi;
+pub use model::{Ask, Given, Place, Said, To};
+pub use pages::{
+    AudienceChoices, DeliveryRow, EstimateBox, Progress, delivery_row, instant, pages, progress_of,
+    segment_of, value_of,
+};
+pub use rules::{cancel, check_ready, find_all, known_parts, pause, resume, send};
 pub use spoken::{Spoken, spoken};
-pub use store::call_lane;
+pub use store::{Hold, call_lane, held};
+pub use view::{EstimateView, MessageCounts};
 
 rights! { "Messages", PERMISSIONS:
     ViewMessages = "messages.view", "messages.read", "View messages", "See messages, deliveries and what became of them.", for [Support, Viewer];

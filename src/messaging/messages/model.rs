@@ -9,12 +9,12 @@ use super::Lane;
 use crate::{
     error::{Error, FieldError, Result},
     messaging::{Channel, audience::Segment, templates::Words},
-    types::{ContactId, CustomerId, DeliveryId, GroupId, MessageId, TemplateId},
+    types::{ContactId, CustomerId, DeliveryId, GroupId, MessageId, RecipientListId, TemplateId},
 };
 
 /// So many recipients may be named one by one in one call.
 pub const NAMED_MAX: usize = 10_000;
-/// So many groups and segments.
+/// So many groups, segments and lists.
 pub const PARTS_MAX: usize = 50;
 /// Values for a template, as text, weigh at most so much.
 const CONTEXT_MAX_BYTES: usize = 16 * 1024;
@@ -48,6 +48,8 @@ pub struct To {
     pub groups: Vec<GroupId>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<Segment>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<RecipientListId>,
 }
 
 impl To {
@@ -60,13 +62,25 @@ impl To {
         self.addresses.len() + self.contacts.len() + self.customers.len()
     }
 
+    /// As the audit trail has it: how many of those who were named one by one, and which parts.
+    pub fn told(&self) -> Value {
+        serde_json::json!({
+            "named": self.named(), "groups": self.groups, "segments": self.segments, "lists": self.lists,
+        })
+    }
+
+    /// Whether it names groups, segments or lists.
+    pub fn has_parts(&self) -> bool {
+        !(self.groups.is_empty() && self.segments.is_empty() && self.lists.is_empty())
+    }
+
     /// Limits, and that there is anybody.
     pub fn check(&self) -> Result<()> {
         let wrong = if self.is_empty() {
             FieldError::new(
                 "to",
                 "empty_audience",
-                "Name somebody: an address, a contact, a customer, a group or a segment.",
+                "Name somebody: an address, a contact, a customer, a group, a segment or a list.",
             )
         } else if self.named() > NAMED_MAX {
             FieldError::new(
@@ -74,8 +88,8 @@ impl To {
                 "too_many",
                 format!("At most {NAMED_MAX} recipients can be named in one call."),
             )
-        } else if self.groups.len() + self.segments.len() > PARTS_MAX {
-            FieldError::new("to", "too_many", format!("At most {PARTS_MAX} groups and segments."))
+        } else if self.groups.len() + self.segments.len() + self.lists.len() > PARTS_MAX {
+            FieldError::new("to", "too_many", format!("At most {PARTS_MAX} groups, segments and lists."))
         } else {
             return Ok(());
         };

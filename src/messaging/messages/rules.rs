@@ -1,14 +1,16 @@
 //! What may be done with messages.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::{
     expand::{self, Audience, Batch},
-    model::{Ask, Place, Said, Sent},
+    lists,
+    model::{Ask, Place, Said, Sent, To},
     recur,
     store::{self, Message},
+    view::MessageCounts,
 };
 use crate::{
     access::By,
@@ -27,6 +29,11 @@ use crate::{
 
 /// So many batches are written out before the call is answered; the rest is written out by a job.
 const BATCHES_AT_ONCE: usize = 10;
+/// The job writes so many batches with one transaction.
+const BATCHES_OF_JOB: usize = 5;
+/// A message of which more is queued waits with its next recipients.
+const QUEUED_MAX: i64 = 20_000;
+const WINDOW_WAIT: TimeDelta = TimeDelta::milliseconds(500);
 /// So many dead deliveries are revived with one call.
 const REVIVED_MAX: i64 = 10_000;
 const SUMMARY_MAX: usize = 200;
@@ -57,7 +64,7 @@ pub async fn send(tx: &TenantTx, messaging: &Messaging, by: &By, ask: &Ask) -> R
     let mut sent =
         Sent { id, is_waiting, is_expanding: false, recipients: 0, skipped: 0, deliveries: Vec::new() };
     if let Some(at) = ask.scheduled_at.filter(|_| is_waiting) {
-        someone(tx, messaging, &by.tenant, &ask).await?;
+        someone(tx, messaging, &by.tenant, &ask.to).await?;
         store::call_expansion(tx, id, at).await?;
     } else {
         write_out(tx, messaging, &by.tenant, &ask, &mut sent, now).await?;
@@ -182,34 +189,42 @@ fn nobody() -> Error {
     Error::invalid("to", "empty_audience", "There is nobody among them who can be reached on these channels.")
 }
 
-/// Groups and segments that are not there are named.
-pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, ask: &Ask) -> Result<()> {
+/// Groups, segments and lists that are not there are named.
+pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, to: &To) -> Result<()> {
     let unknown = |part: &str, at: usize, what: &str| {
         let detail = format!("There is no such {what}.");
         Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
     };
-    for (at, segment) in ask.to.segments.iter().enumerate() {
+    for (at, segment) in to.segments.iter().enumerate() {
         if messaging.directory.label(tx, segment).await?.is_none() {
             return Err(unknown("segments", at, "segment"));
         }
     }
-    match contacts::unknown_group(tx, &ask.to.groups).await? {
-        Some(at) => Err(unknown("groups", at, "group")),
+    if let Some(at) = contacts::unknown_group(tx, &to.groups).await? {
+        return Err(unknown("groups", at, "group"));
+    }
+    match lists::unknown(tx, &to.lists).await? {
+        Some(at) => Err(unknown("lists", at, "list")),
         None => Ok(()),
     }
 }
 
+/// How many are named, in groups, in segments and in lists; doubles are not found out.
+pub async fn count_of(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<i64> {
+    let mut people = i64::try_from(to.named()).unwrap_or(i64::MAX);
+    for group in &to.groups {
+        people += contacts::count_of_group(tx, *group).await?;
+    }
+    for segment in &to.segments {
+        people += messaging.directory.count(tx, tenant, segment).await?;
+    }
+    Ok(people + lists::count(tx, &to.lists).await?)
+}
+
 /// A message for later is for somebody now already: a wrong id or an empty group shows when it is asked for.
-async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask: &Ask) -> Result<()> {
-    known_parts(tx, messaging, ask).await?;
-    let mut there = ask.to.named();
-    for group in &ask.to.groups {
-        there += usize::try_from(contacts::count_of_group(tx, *group).await?).unwrap_or_default();
-    }
-    for segment in &ask.to.segments {
-        there += usize::try_from(messaging.directory.count(tx, tenant, segment).await?).unwrap_or_default();
-    }
-    if there == 0 { Err(nobody()) } else { Ok(()) }
+pub async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
+    known_parts(tx, messaging, to).await?;
+    if count_of(tx, messaging, tenant, to).await? == 0 { Err(nobody()) } else { Ok(()) }
 }
 
 /// Writes the first recipients out, and leaves the rest to a job.
@@ -221,8 +236,8 @@ async fn write_out(
     sent: &mut Sent,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    if !ask.to.segments.is_empty() || !ask.to.groups.is_empty() {
-        someone(tx, messaging, tenant, ask).await?;
+    if ask.to.has_parts() {
+        someone(tx, messaging, tenant, &ask.to).await?;
     }
     let mut place = Some(Place::default());
     for _ in 0..BATCHES_AT_ONCE {
@@ -266,7 +281,7 @@ fn count(sent: &mut Sent, batch: &Batch) {
 
 /// Where recipients are spread over time, the next batch is written shortly before it is due.
 fn when_next(place: &Place, now: DateTime<Utc>) -> DateTime<Utc> {
-    place.due.map_or(now, |due| (due - chrono::TimeDelta::seconds(20)).max(now))
+    place.due.map_or(now, |due| (due - TimeDelta::seconds(20)).max(now))
 }
 
 /// The job: starts a message whose time has come, or writes its next recipients out. Run twice it does no harm: how far it is stands
@@ -275,28 +290,53 @@ pub async fn go_on(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, id: Me
     let now = Utc::now();
     let Some(message) = store::lock(tx, id).await? else { return Ok(Next::Done) };
     match message.status.as_str() {
+        // Whoever resumes it calls this job again.
+        _ if message.paused_at.is_some() => Ok(Next::Done),
         "waiting" if message.recurrence.is_some() => recur_now(tx, messaging, tenant, message, now).await,
-        "waiting" | "expanding" => {
-            let place = message.expansion.clone().unwrap_or_default();
-            let of = Audience {
-                tenant,
-                id,
-                channels: &message.channels,
-                lane: message.lane,
-                to: &message.to,
-                per_minute: message.per_minute,
-                now,
-            };
-            let batch = expand::batch(tx, messaging, &of, place).await?;
-            let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
-            store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
-            Ok(match &batch.next {
-                Some(place) => Next::Again(when_next(place, now)),
-                None => Next::Done,
-            })
-        }
+        "waiting" | "expanding" => write_on(tx, messaging, tenant, &message, now).await,
         _ => Ok(Next::Done),
     }
+}
+
+/// Writes the next recipients out: some batches at once, but no more than are sent before long. So a large message is begun at once,
+/// and little has to be taken back when it is cancelled.
+async fn write_on(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    tenant: &Tenant,
+    message: &Message,
+    now: DateTime<Utc>,
+) -> Result<Next> {
+    let counts = MessageCounts::of(message, &figures::counts(tx, &[message.id]).await?);
+    if counts.queued > QUEUED_MAX {
+        return Ok(Next::Again(now + WINDOW_WAIT));
+    }
+    let of = Audience {
+        tenant,
+        id: message.id,
+        channels: &message.channels,
+        lane: message.lane,
+        to: &message.to,
+        per_minute: message.per_minute,
+        now,
+    };
+    let mut place = Some(message.expansion.clone().unwrap_or_default());
+    let (mut written, mut skipped) = (0, 0);
+    for _ in 0..BATCHES_OF_JOB {
+        let Some(at) = place.take() else { break };
+        let batch = expand::batch(tx, messaging, &of, at).await?;
+        written += i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
+        skipped += batch.skipped;
+        place = batch.next;
+        if message.per_minute.is_some() {
+            break;
+        }
+    }
+    store::advance(tx, message.id, written, skipped, place.as_ref()).await?;
+    Ok(match &place {
+        Some(place) => Next::Again(when_next(place, now)),
+        None => Next::Done,
+    })
 }
 
 /// Each time makes a message of its own.
@@ -362,6 +402,43 @@ pub async fn cancel(tx: &TenantTx, by: &By, id: MessageId) -> Result<usize> {
     let after = json!({"deliveries": taken.len()});
     by.record(tx, told("message.cancelled", &message, Some(after))).await?;
     Ok(taken.len())
+}
+
+/// Stops a message until it is resumed: what is queued stays queued, no more recipients are written out.
+pub async fn pause(tx: &TenantTx, by: &By, id: MessageId) -> Result<()> {
+    let message = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+    if message.paused_at.is_some() {
+        return Err(Error::conflict("paused", "It is paused already."));
+    }
+    if !is_open(tx, &message).await? {
+        return Err(Error::conflict("nothing_queued", "Nothing of it is waiting to be sent any more."));
+    }
+    store::pause(tx, id).await?;
+    by.record(tx, told("message.paused", &message, None)).await
+}
+
+/// Whether anything of it is to be sent yet.
+pub async fn is_open(tx: &TenantTx, message: &Message) -> Result<bool> {
+    if matches!(message.status.as_str(), "waiting" | "expanding") {
+        return Ok(true);
+    }
+    let counts = MessageCounts::of(message, &figures::counts(tx, &[message.id]).await?);
+    Ok(counts.queued > 0)
+}
+
+/// Lets a paused message go on.
+pub async fn resume(tx: &TenantTx, by: &By, id: MessageId) -> Result<()> {
+    let message = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+    if message.paused_at.is_none() {
+        return Err(Error::conflict("not_paused", "It is not paused."));
+    }
+    let now = Utc::now();
+    store::resume(tx, id).await?;
+    store::call_lane(tx, message.lane, now).await?;
+    if matches!(message.status.as_str(), "waiting" | "expanding") {
+        store::call_expansion(tx, id, message.scheduled_at.unwrap_or(now).max(now)).await?;
+    }
+    by.record(tx, told("message.resumed", &message, None)).await
 }
 
 /// Takes one delivery back.
@@ -449,6 +526,28 @@ fn told<'a>(action: &'static str, message: &'a Message, after: Option<Value>) ->
         before: None,
         after,
     }
+}
+
+/// Whether a message can be sent as it is asked for: its template is approved and has words for its channels, and there is somebody.
+pub async fn check_ready(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask: &Ask) -> Result<()> {
+    ask.check(Utc::now())?;
+    let wording = worded(tx, ask).await?;
+    check_words(ask, &wording.composer)?;
+    check_addresses(tenant, ask)?;
+    someone(tx, messaging, tenant, &ask.to).await
+}
+
+/// Those of these messages that are there, each with what became of its recipients and what that cost.
+pub async fn find_all(tx: &TenantTx, ids: &[MessageId]) -> Result<Vec<(Message, MessageCounts, Decimal)>> {
+    let found = store::find_all(tx, ids).await?;
+    let counts = figures::counts(tx, ids).await?;
+    let with_counts = |message: Message| {
+        let of_it = counts.iter().filter(|((id, _), _)| *id == message.id);
+        let price = of_it.map(|(_, (_, price))| *price).sum();
+        let counts = MessageCounts::of(&message, &counts);
+        (message, counts, price)
+    };
+    Ok(found.into_iter().map(with_counts).collect())
 }
 
 pub async fn get(tx: &TenantTx, id: MessageId) -> Result<Message> {

@@ -1,12 +1,14 @@
 //! All SQL of messages and of the deliveries that they become.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::{
-    Lane,
+    Lane, PARKED,
     expand::Recipient,
     model::{Ask, Place, Said, To},
 };
@@ -42,6 +44,8 @@ pub struct Message {
     pub expires_at: Option<DateTime<Utc>>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
+    /// Nothing of it goes out while it is paused.
+    pub paused_at: Option<DateTime<Utc>>,
 }
 
 macro_rules! select_message {
@@ -49,7 +53,7 @@ macro_rules! select_message {
         concat!(
             "SELECT id, channels, lane, content, template_id, template_version, context, audience, summary, per_minute, ",
             "is_dry_run, scheduled_at, recurrence, recurs_of, status, expansion, recipients, skipped, expires_at, created_by, ",
-            "created_at FROM message ",
+            "created_at, paused_at FROM message ",
             $rest
         )
     };
@@ -81,11 +85,17 @@ fn message_of(row: &Row) -> Result<Message> {
         expires_at: row.get("expires_at"),
         created_by: row.get("created_by"),
         created_at: row.get("created_at"),
+        paused_at: row.get("paused_at"),
     })
 }
 
 pub async fn find(tx: &TenantTx, id: MessageId) -> Result<Option<Message>> {
     tx.query_opt(select_message!("WHERE id = $1"), &[&id]).await?.as_ref().map(message_of).transpose()
+}
+
+/// Those of these messages that are there.
+pub async fn find_all(tx: &TenantTx, ids: &[MessageId]) -> Result<Vec<Message>> {
+    tx.query(select_message!("WHERE id = ANY($1)"), &[&ids]).await?.iter().map(message_of).collect()
 }
 
 /// The message, held until the unit ends.
@@ -234,6 +244,46 @@ pub async fn insert_deliveries(
 /// Says that something of a lane is due then.
 pub async fn call_lane(tx: &TenantTx, lane: Lane, at: DateTime<Utc>) -> Result<()> {
     tx.execute("SELECT gate.call_lane($1, $2)", &[&lane.number(), &at]).await.map(drop)
+}
+
+/// Why nothing of a message is to go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Paused,
+    Cancelled,
+}
+
+/// Those of these messages of which nothing is to go out now.
+pub async fn held(tx: &TenantTx, ids: &HashSet<MessageId>) -> Result<HashMap<MessageId, Hold>> {
+    let ids: Vec<MessageId> = ids.iter().copied().collect();
+    let rows = tx
+        .query(
+            "SELECT id, status = 'cancelled' AS is_cancelled FROM message
+             WHERE id = ANY($1) AND (status = 'cancelled' OR paused_at IS NOT NULL)",
+            &[&ids],
+        )
+        .await?;
+    let hold = |is_cancelled| if is_cancelled { Hold::Cancelled } else { Hold::Paused };
+    Ok(rows.iter().map(|row| (row.get("id"), hold(row.get("is_cancelled")))).collect())
+}
+
+/// Nothing of it goes out from now on.
+pub async fn pause(tx: &TenantTx, id: MessageId) -> Result<()> {
+    tx.execute("UPDATE message SET paused_at = now() WHERE id = $1", &[&id]).await.map(drop)
+}
+
+/// It goes on where it was: what would have been due in the meantime is due as much later as the pause was long.
+pub async fn resume(tx: &TenantTx, id: MessageId) -> Result<()> {
+    tx.execute(
+        "WITH gone_on AS (UPDATE message m SET paused_at = NULL FROM message was
+                WHERE m.id = $1 AND was.id = m.id RETURNING was.paused_at)
+         UPDATE delivery_queue q SET lane = CASE WHEN q.lane >= $2 THEN q.lane - $2 ELSE q.lane END,
+                due_at = CASE WHEN q.due_at > g.paused_at THEN q.due_at + (now() - g.paused_at) ELSE q.due_at END
+         FROM delivery d, gone_on g WHERE d.message_id = $1 AND q.delivery_id = d.id AND q.lease IS NULL",
+        &[&id, &PARKED],
+    )
+    .await
+    .map(drop)
 }
 
 /// How far the writing out has come.

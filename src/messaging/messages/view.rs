@@ -84,6 +84,16 @@ impl MessageCounts {
         found
     }
 
+    /// What a provider took.
+    pub fn taken(&self) -> i64 {
+        self.accepted + self.sent + self.delivered + self.read
+    }
+
+    /// What did not go through, or may not have.
+    pub fn lost(&self) -> i64 {
+        self.failed + self.unknown + self.expired
+    }
+
     /// What is not queued any more.
     pub fn settled(&self) -> i64 {
         self.accepted
@@ -126,6 +136,9 @@ pub struct MessageView {
     recurs_of: Option<Uuid>,
     #[oai(nullable)]
     expires_at: Option<DateTime<Utc>>,
+    /// Since when nothing of it goes out.
+    #[oai(nullable)]
+    paused_at: Option<DateTime<Utc>>,
     recipients: i32,
     skipped: i32,
     counts: MessageCounts,
@@ -150,6 +163,7 @@ impl MessageView {
             recurrence: message.recurrence,
             recurs_of: message.recurs_of.map(|id| id.0),
             expires_at: message.expires_at,
+            paused_at: message.paused_at,
             recipients: message.recipients,
             skipped: message.skipped,
             counts,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::ApiUser,
     error::{Error, Result},
-    messaging::{Channel, Messaging},
+    messaging::{Channel, Messaging, policy},
     types::{ContactId, Cursor, CustomerId, Limit, TemplateId},
     web::{Body, Created, Json},
 };
@@ -85,7 +85,7 @@ impl TemplatesApi {
                     None => None,
                 };
                 let person = preview::person(tx, &by.tenant, directory, &who).await?;
-                Ok((stored, person, store::default_language(tx).await?))
+                Ok((stored, person, policy::get(tx).await?.default_language))
             })
             .await?;
         let composer = match (own, stored) {

@@ -18,13 +18,12 @@ use super::{
     preview::{self, Who},
     rules,
     shown::Shown,
-    store,
     words::{ProviderTemplate, Text, Words, parse_language},
 };
 use crate::{
     access::{CheckedForm, Guarded, PageUser},
     error::{Error, FieldError, Result},
-    messaging::{Channel, Messaging},
+    messaging::{Channel, Messaging, policy},
     types::TemplateId,
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, RouteTable},
@@ -246,7 +245,7 @@ async fn show_preview(
                 None => None,
             };
             let person = preview::person(tx, user.tenant(), directory, &who).await?;
-            Ok((version, person, store::default_language(tx).await?))
+            Ok((version, person, policy::get(tx).await?.default_language))
         })
         .await?;
     let variables = version.as_ref().map(|version| version.variables.clone()).unwrap_or_default();
@@ -271,8 +270,10 @@ async fn new_template(
     Query(place): Query<Place>,
 ) -> poem::Result<Response> {
     let channel = place.channel.parse().unwrap_or(Channel::Sms);
-    let language =
-        messaging.db.read_tenant(user.tenant(), async |tx| store::default_language(tx).await).await?;
+    let language = messaging
+        .db
+        .read_tenant(user.tenant(), async |tx| Ok(policy::get(tx).await?.default_language))
+        .await?;
     let form = new_form().with("channel", channel.as_str()).with("language", language);
     Ok(words_page(&user, StatusCode::OK, channel, None, true, form)?)
 }
@@ -328,7 +329,7 @@ async fn newest(
         .read_tenant(user.tenant(), async |tx| {
             let template = rules::get(tx, id).await?;
             let version = rules::version(tx, id, template.latest).await?;
-            Ok((template, version, store::default_language(tx).await?))
+            Ok((template, version, policy::get(tx).await?.default_language))
         })
         .await
 }

@@ -1,6 +1,6 @@
 //! What messages say: words per channel and language, put together for each recipient, and kept as versions that are approved.
 //!
-//! Owns `message_template`, `template_version` and `template_default`. Reads `messaging_policy` for the tenant's language.
+//! Owns `message_template`, `template_version` and `template_default`. The tenant's own language is `policy`'s.
 
 mod api;
 mod composer;
@@ -21,10 +21,11 @@ use crate::access::{NavItem, rights};
 
 pub use api::TemplatesApi;
 pub use composer::{ComposeError, Composer};
-pub use model::{KNOWN, Version};
+pub use model::{KNOWN, Version, is_name};
 pub use pages::pages;
 pub use rules::{approved, default_for, version};
 pub use store::choices;
+pub use store::exists;
 pub use words::{Text, Words};
 
 rights! { "Templates", PERMISSIONS:

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     access::{CheckedForm, Guarded, PageUser, Right},
     error::{Error, Result},
-    messaging::{Channel, Messaging, audience::Person},
+    messaging::{Channel, Messaging, audience::Person, policy},
     types::{Cursor, Limit, TemplateId},
     web::parts::{Choice, Pager, Tab, address, grouped, id_of, shown},
     web::{Flash, Moment, RouteTable},
@@ -322,14 +322,14 @@ async fn detail(
         .read_tenant(user.tenant(), async |tx| {
             let template = rules::get(tx, id).await?;
             let n = version.unwrap_or(template.latest);
-            let (written, history, defaults, language) = futures_util::try_join!(
+            let (written, history, defaults, policy) = futures_util::try_join!(
                 rules::written(tx, id, n),
                 rules::history(tx, id, None, HISTORY),
                 store::defaults(tx),
-                store::default_language(tx)
+                policy::get(tx)
             )?;
             let person = preview::person(tx, user.tenant(), directory, &who).await?;
-            Ok((template, written, history, defaults, person, language))
+            Ok((template, written, history, defaults, person, policy.default_language))
         })
         .await?;
     let zone = user.tenant().time_zone.0;

@@ -290,7 +290,8 @@ pub async fn choices(tx: &TenantTx, channel: Option<Channel>) -> Result<Vec<Temp
         .collect())
 }
 
-/// The language that messages have where nobody asked for another.
-pub async fn default_language(tx: &TenantTx) -> Result<String> {
-    Ok(tx.query_one("SELECT default_language FROM messaging_policy", &[]).await?.get(0))
+/// Whether there is such a template, and it was not put away.
+pub async fn exists(tx: &TenantTx, id: TemplateId) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM message_template WHERE id = $1 AND NOT is_archived)";
+    Ok(tx.query_one(sql, &[&id]).await?.get(0))
 }

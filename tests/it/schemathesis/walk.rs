@@ -282,6 +282,8 @@ impl Walk {
         self.see("GET /deliveries/{id}", &delivery).await;
         let slow = text(&self.call("POST /messages", "", say(json!({"per_minute": 1}))).await, "/id");
         let names = [("id", slow.as_str())];
+        self.call("POST /messages/{id}/pause", &slow, Value::Null).await;
+        self.call("POST /messages/{id}/resume", &slow, Value::Null).await;
         let query = format!("?message_id={slow}&status=queued");
         let waiting = self.at("GET /deliveries", &names, &query, Value::Null).await;
         let last =
@@ -292,6 +294,34 @@ impl Walk {
         self.call("POST /messages/{id}/cancel", &later, Value::Null).await;
         self.see("GET /messages", "").await;
         self.came_in(db, schema).await;
+        self.campaigns().await;
+    }
+
+    /// A campaign that is cancelled, and one that stays a draft; the list that they go to, and how messages are sent.
+    async fn campaigns(&mut self) {
+        let templates = self.api.get("/api/v1/templates").await.expect(200);
+        let template = text(&templates, "/items/0/id");
+        let upload = "POST /recipient-lists";
+        let people = b"Name,Phone\nAna,+639171234567\nBen,+639171234568\n";
+        let list = text(&self.send_file(upload, "", "people.csv", people).await, "/list/id");
+        let spare = text(&self.send_file(upload, "", "spare.csv", people).await, "/list/id");
+        self.see("GET /recipient-lists", "").await;
+        self.see("GET /recipient-lists/{id}", &list).await;
+        self.call("DELETE /recipient-lists/{id}", &spare, Value::Null).await;
+        let new = |name: &str| json!({"name": name, "channels": ["sms"], "template_id": template, "to": {"lists": [list]}, "per_minute": 1});
+        let sent = self.make("POST /campaigns", new("Walk")).await;
+        self.call("PATCH /campaigns/{id}", &sent, json!({"context": {"town": "Danao"}})).await;
+        self.see("GET /campaigns/{id}/estimate", &sent).await;
+        for act in ["start", "pause", "resume", "cancel"] {
+            self.call(&format!("POST /campaigns/{{id}}/{act}"), &sent, Value::Null).await;
+        }
+        let gone = self.make("POST /campaigns", new("Gone")).await;
+        self.call("DELETE /campaigns/{id}", &gone, Value::Null).await;
+        let draft = self.make("POST /campaigns", new("Draft")).await;
+        self.see("GET /campaigns/{id}", &draft).await;
+        self.see("GET /campaigns", "").await;
+        self.see("GET /messaging-policy", "").await;
+        self.call("PATCH /messaging-policy", "", json!({"retries": 2})).await;
     }
 
     async fn until_failed(&mut self, message: &str) {

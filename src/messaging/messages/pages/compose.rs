@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::PATH;
+use super::{
+    PATH,
+    audience::{AudienceChoices, EstimateBox, segment_of},
+};
 use crate::{
     access::{CheckedForm, PageUser},
-    db::TenantTx,
     error::{Error, FieldError, Result},
     messaging::{
-        Channel, Messaging,
-        audience::{Segment, SegmentNeeds},
-        contacts,
+        Channel, Messaging, contacts,
         messages::{
             Ask, Given, Lane, Said, To,
             estimate::{self, Estimate},
@@ -29,7 +29,7 @@ use crate::{
     types::{ContactId, CustomerId, GroupId, TemplateId, TimeZone},
     web::{
         Flash, Form, FormView,
-        parts::{Choice, counted, money},
+        parts::{Choice, counted},
     },
 };
 
@@ -69,49 +69,11 @@ struct ComposePage {
     fallbacks: Vec<Choice>,
     priorities: Vec<Choice>,
     templates: Vec<Choice>,
-    segments: Vec<SegmentGroup>,
-    groups: Vec<GroupBox>,
+    audience: AudienceChoices,
     person: Option<String>,
     zone: String,
     estimate: Option<EstimateBox>,
     is_dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct SegmentGroup {
-    label: String,
-    options: Vec<SegmentOption>,
-}
-
-#[derive(Serialize)]
-struct SegmentOption {
-    value: String,
-    label: String,
-    is_chosen: bool,
-}
-
-#[derive(Serialize)]
-struct GroupBox {
-    id: String,
-    name: String,
-    colour: String,
-    is_chosen: bool,
-}
-
-#[derive(Serialize)]
-struct EstimateBox {
-    people: String,
-    cost: String,
-    segments: Option<String>,
-    sample: Option<SampleBox>,
-}
-
-#[derive(Serialize)]
-struct SampleBox {
-    who: String,
-    channel: &'static str,
-    subject: Option<String>,
-    text: String,
 }
 
 #[handler]
@@ -166,7 +128,7 @@ pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm
     if form.get("act") != "send" {
         let found = messaging
             .db
-            .read_tenant(tenant, async |tx| estimate::estimate(tx, &messaging, tenant, &ask, "en").await)
+            .read_tenant(tenant, async |tx| estimate::estimate(tx, &messaging, tenant, &ask).await)
             .await;
         return match found {
             Ok(found) => Ok(page(&user, &messaging, StatusCode::OK, shown, &chosen, Some(found)).await?),
@@ -196,16 +158,6 @@ pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm
     }
 }
 
-/// A segment's value in the select box: `area:<id>`, `expiring:7`, `overdue`.
-fn segment_of(text: &str) -> Option<Segment> {
-    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-    Some(Segment {
-        kind: Some(kind.to_owned()).filter(|kind| !kind.is_empty())?,
-        id: rest.parse::<Uuid>().ok(),
-        days: rest.parse::<i32>().ok(),
-    })
-}
-
 /// One recipient in a line: an address, or a name and an address: `Ama Mensah, +233200000001`, `Ama <ama@example.com>`.
 fn given(line: &str) -> Option<Given> {
     let line = line.trim();
@@ -226,7 +178,7 @@ fn given(line: &str) -> Option<Given> {
 }
 
 /// A time that was typed is the tenant's.
-fn instant(text: &str, zone: TimeZone) -> Result<Option<DateTime<Utc>>> {
+pub fn instant(text: &str, zone: TimeZone) -> Result<Option<DateTime<Utc>>> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -263,6 +215,7 @@ fn ask_of(form: &Form, zone: TimeZone) -> Result<Ask> {
         customers: form.get("customer").parse::<Uuid>().ok().map(CustomerId).into_iter().collect(),
         groups: form.all("group").filter_map(|id| id.parse::<Uuid>().ok()).map(GroupId).collect(),
         segments: segment_of(form.get("segment")).into_iter().collect(),
+        lists: Vec::new(),
     };
     let said = match form.get("template") {
         "" => Said::Words(Words::inline(&channels, "en", &text_of(form))),
@@ -319,11 +272,11 @@ async fn page(
     let channel = form.values.get("channel").and_then(|text| text.parse::<Channel>().ok());
     let contact = form.values.get("contact").and_then(|text| text.parse::<Uuid>().ok());
     let customer = form.values.get("customer").and_then(|text| text.parse::<Uuid>().ok());
-    let (segments, groups, templates, person) = messaging
+    let (audience, templates, person) = messaging
         .db
         .read_tenant(tenant, async |tx| {
-            let segments = segment_groups(tx, messaging, &chosen.segment).await?;
-            let groups = contacts::groups(tx).await?;
+            let chosen_segment = std::slice::from_ref(&chosen.segment);
+            let audience = AudienceChoices::load(tx, messaging, chosen_segment, &chosen.groups).await?;
             let templates = templates::choices(tx, channel).await?;
             let person = match (contact, customer) {
                 (Some(id), _) => contacts::find(tx, &[ContactId(id)]).await?.into_iter().next(),
@@ -332,7 +285,7 @@ async fn page(
                 }
                 (None, None) => None,
             };
-            Ok((segments, groups, templates, person))
+            Ok((audience, templates, person))
         })
         .await?;
     let all: Vec<Choice> =
@@ -342,80 +295,14 @@ async fn page(
         channels: all,
         priorities: Lane::options(),
         templates: templates.into_iter().map(|template| Choice::new(template.id, template.name)).collect(),
-        segments,
-        groups: groups
-            .into_iter()
-            .map(|group| {
-                let id = group.id.to_string();
-                GroupBox {
-                    is_chosen: chosen.groups.contains(&id),
-                    id,
-                    name: group.name,
-                    colour: group.colour,
-                }
-            })
-            .collect(),
+        audience,
         person: person.map(|person| person.name),
         zone: tenant.time_zone.to_string(),
-        estimate: found.map(|found| estimate_box(found, &tenant.currency)),
+        estimate: found.map(|found| EstimateBox::new(found, &tenant.currency)),
         is_dry_run: chosen.is_dry_run,
         form,
     };
     user.render_with(status, "messages/compose.html", "New message", &view)
-}
-
-/// What customers can be chosen by, with every choice; those that need days are offered for the usual ones.
-async fn segment_groups(tx: &TenantTx, messaging: &Messaging, chosen: &str) -> Result<Vec<SegmentGroup>> {
-    let mut found = Vec::new();
-    let option = |value: String, label: String| SegmentOption { is_chosen: value == chosen, value, label };
-    for kind in messaging.directory.kinds().iter().filter(|kind| kind.kind != "customer") {
-        let options = match kind.needs {
-            SegmentNeeds::Nothing => vec![option(kind.kind.to_owned(), kind.label.to_owned())],
-            SegmentNeeds::Days => [0, 1, 3, 7, 14, 30]
-                .iter()
-                .map(|days| {
-                    let within = match days {
-                        0 => "today".to_owned(),
-                        1 => "within a day".to_owned(),
-                        days => format!("within {days} days"),
-                    };
-                    option(format!("{}:{days}", kind.kind), format!("{} {within}", kind.label))
-                })
-                .collect(),
-            SegmentNeeds::One => messaging
-                .directory
-                .choices(tx, kind.kind)
-                .await?
-                .into_iter()
-                .map(|(id, label)| option(format!("{}:{id}", kind.kind), label))
-                .collect(),
-        };
-        if !options.is_empty() {
-            found.push(SegmentGroup { label: kind.label.to_owned(), options });
-        }
-    }
-    Ok(found)
-}
-
-fn estimate_box(found: Estimate, currency: &str) -> EstimateBox {
-    let segments = found.segments.zip(found.encoding).map(|(count, encoding)| {
-        format!("{} in {}", counted(i64::from(count), "SMS", "SMS"), encoding.as_str().to_uppercase())
-    });
-    EstimateBox {
-        people: counted(found.people, "recipient", "recipients"),
-        cost: money(found.cost, currency),
-        segments,
-        sample: found.sample.map(|sample| SampleBox {
-            who: if sample.name.is_empty() {
-                sample.address
-            } else {
-                format!("{} ({})", sample.name, sample.address)
-            },
-            channel: sample.channel.label(),
-            subject: sample.content.subject.or(sample.content.title),
-            text: sample.content.text,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use poem::{
 use serde::Serialize;
 
 use super::{
-    DeliveryRow, PATH, Progress, channels_of, delivery_row, listing::Asked, progress, status_of, tone,
+    DeliveryRow, PATH, Progress, channels_of, delivery_row, listing::Asked, progress_of, status_of, tone,
 };
 use crate::{
     access::{CheckedForm, PageUser},
@@ -21,6 +21,7 @@ use crate::{
             spoken::spoken,
             view::MessageCounts,
         },
+        policy,
     },
     types::{Cursor, DeliveryId, Limit, MessageId},
     web::{
@@ -53,6 +54,8 @@ struct MessagePage {
     all_href: String,
     pager: Pager,
     can_cancel: bool,
+    can_pause: bool,
+    is_paused: bool,
     can_retry: bool,
     failed: String,
 }
@@ -94,6 +97,7 @@ pub async fn show_message(
     let (status, tone) = status_of(&message, &counts);
     let zone = user.tenant().time_zone.0;
     let may = user.by.require::<SendMessages>().is_ok();
+    let is_open = matches!(message.status.as_str(), "waiting" | "expanding") || counts.queued > 0;
     let view = MessagePage {
         id: id.to_string(),
         channels: channels_of(&message),
@@ -108,7 +112,7 @@ pub async fn show_message(
         scheduled: message.scheduled_at.map(|at| Moment::at(at, zone)),
         created: Moment::at(message.created_at, zone),
         by: message.created_by.clone(),
-        progress: progress(&message, &counts),
+        progress: progress_of(&message, &counts),
         rows: found.iter().map(|delivery| delivery_row(delivery, zone)).collect(),
         shown_status: filter.status.map(|status| status.label().to_owned()).unwrap_or_default(),
         all_href: path.clone(),
@@ -118,12 +122,40 @@ pub async fn show_message(
             shown: shown(asked.first(), found.len()),
             total: None,
         },
-        can_cancel: may && (matches!(message.status.as_str(), "waiting" | "expanding") || counts.queued > 0),
+        can_cancel: may && is_open,
+        can_pause: may && is_open && message.paused_at.is_none(),
+        is_paused: may && message.paused_at.is_some(),
         can_retry: may && counts.failed + counts.expired > 0,
         failed: counted(counts.failed + counts.expired, "failed delivery", "failed deliveries"),
         summary: if message.summary.is_empty() { "(no text)".into() } else { message.summary },
     };
     Ok(user.render("messages/detail.html", &view.summary.clone(), &view)?)
+}
+
+#[handler]
+pub async fn pause_message(
+    user: PageUser,
+    messaging: Data<&Messaging>,
+    Path(id): Path<String>,
+) -> poem::Result<Response> {
+    let id: MessageId = id_of(&id, "message")?;
+    let path = format!("{PATH}/{id}");
+    let paused = messaging.db.in_tenant(user.tenant(), async |tx| rules::pause(tx, &user.by, id).await).await;
+    done(&user, &path, paused.map(|()| "It is paused.".to_owned()))
+}
+
+#[handler]
+pub async fn resume_message(
+    user: PageUser,
+    messaging: Data<&Messaging>,
+    Path(id): Path<String>,
+) -> poem::Result<Response> {
+    let id: MessageId = id_of(&id, "message")?;
+    let path = format!("{PATH}/{id}");
+    let resumed =
+        messaging.db.in_tenant(user.tenant(), async |tx| rules::resume(tx, &user.by, id).await).await;
+    messaging.bell.notify_one();
+    done(&user, &path, resumed.map(|()| "It goes on.".to_owned()))
 }
 
 #[handler]
@@ -243,20 +275,21 @@ pub async fn show_delivery(
     Path(id): Path<String>,
 ) -> poem::Result<Response> {
     let id: DeliveryId = id_of(&id, "delivery")?;
-    let (delivery, steps, said) = messaging
+    let (delivery, steps, said, language) = messaging
         .db
         .read_tenant(user.tenant(), async |tx| {
             let delivery = deliveries::find(tx, id).await?.ok_or(Error::not_found("delivery"))?;
             let steps = deliveries::story(tx, &delivery).await?;
             let said = spoken(tx, &[delivery.message]).await?.remove(&delivery.message);
-            Ok((delivery, steps, said))
+            Ok((delivery, steps, said, policy::get(tx).await?.default_language))
         })
         .await?;
     let zone = user.tenant().time_zone.0;
     let context =
         delivery.context.as_ref().and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
-    let content = said
-        .and_then(|said| said.compose(delivery.channel, delivery.language.as_deref(), "en", &context).ok());
+    let content = said.and_then(|said| {
+        said.compose(delivery.channel, delivery.language.as_deref(), &language, &context).ok()
+    });
     let may = user.by.require::<SendMessages>().is_ok();
     let row = delivery_row(&delivery, zone);
     let view = DeliveryPage {

@@ -1,5 +1,6 @@
 //! Pages of messages and deliveries.
 
+mod audience;
 mod compose;
 mod detail;
 mod listing;
@@ -14,6 +15,9 @@ use crate::{
     web::{Moment, RouteTable},
 };
 
+pub use audience::{AudienceChoices, EstimateBox, segment_of, value_of};
+pub use compose::instant;
+
 const PATH: &str = "/messages";
 
 /// Every page of messages.
@@ -24,6 +28,8 @@ pub fn pages(table: &mut RouteTable) {
     table.page::<SendMessages>(Method::POST, PATH, compose::send);
     table.page::<ViewMessages>(Method::GET, "/messages/:id", detail::show_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/cancel", detail::cancel_message);
+    table.page::<SendMessages>(Method::POST, "/messages/:id/pause", detail::pause_message);
+    table.page::<SendMessages>(Method::POST, "/messages/:id/resume", detail::resume_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/retry", detail::retry_message);
     table.page::<ViewMessages>(Method::GET, "/deliveries/:id", detail::show_delivery);
     table.page::<SendMessages>(Method::POST, "/deliveries/:id/cancel", detail::cancel_delivery);
@@ -44,7 +50,7 @@ fn tone(status: Status) -> &'static str {
 
 /// A delivery's line in a list.
 #[derive(Serialize)]
-struct DeliveryRow {
+pub struct DeliveryRow {
     href: String,
     who: String,
     address: String,
@@ -58,7 +64,7 @@ struct DeliveryRow {
     at: Moment,
 }
 
-fn delivery_row(delivery: &Delivery, zone: chrono_tz::Tz) -> DeliveryRow {
+pub fn delivery_row(delivery: &Delivery, zone: chrono_tz::Tz) -> DeliveryRow {
     let at = delivery
         .read_at
         .or(delivery.delivered_at)
@@ -96,7 +102,7 @@ fn tail(text: &str) -> String {
 
 /// What became of a message's recipients, as bars and words.
 #[derive(Serialize)]
-struct Progress {
+pub struct Progress {
     /// Of a hundred.
     done: i64,
     parts: Vec<ProgressPart>,
@@ -104,7 +110,7 @@ struct Progress {
 }
 
 #[derive(Serialize)]
-struct ProgressPart {
+pub struct ProgressPart {
     label: &'static str,
     status: &'static str,
     tone: &'static str,
@@ -112,7 +118,7 @@ struct ProgressPart {
     href: String,
 }
 
-fn progress(message: &Message, counts: &MessageCounts) -> Progress {
+pub fn progress_of(message: &Message, counts: &MessageCounts) -> Progress {
     let all = [
         (Status::Queued, counts.queued),
         (Status::Accepted, counts.accepted),
@@ -139,13 +145,14 @@ fn progress(message: &Message, counts: &MessageCounts) -> Progress {
                 href: format!("{PATH}/{}?status={}", message.id, status.as_str()),
             })
             .collect(),
-        is_moving: message.status == "expanding" || counts.queued > 0,
+        is_moving: message.paused_at.is_none() && (message.status == "expanding" || counts.queued > 0),
     }
 }
 
 /// A message's status as people read it.
 fn status_of(message: &Message, counts: &MessageCounts) -> (&'static str, &'static str) {
     match message.status.as_str() {
+        _ if message.paused_at.is_some() && message.status != "cancelled" => ("Paused", "warning"),
         "waiting" if message.recurrence.is_some() => ("Recurring", "info"),
         "waiting" => ("Scheduled", "info"),
         "expanding" => ("Sending", "brand"),
