@@ -93,23 +93,23 @@ pub async fn measure(world: &World, table: &mut Table) {
 
 /// Seconds of the server and of PostgreSQL.
 #[derive(Clone, Copy)]
-struct Spent(f64, f64);
+pub struct Spent(pub f64, pub f64);
 
 impl Spent {
-    fn s(self) -> f64 {
+    pub fn s(self) -> f64 {
         self.0 + self.1
     }
 
-    fn minus(self, before: Self) -> Self {
+    pub fn minus(self, before: Self) -> Self {
         Self(self.0 - before.0, self.1 - before.1)
     }
 
-    fn shown(self) -> String {
+    pub fn shown(self) -> String {
         format!("{:.2} s ({:.2} + {:.2})", self.s(), self.0, self.1)
     }
 }
 
-fn cpu(world: &World, server: &Server) -> Spent {
+pub fn cpu(world: &World, server: &Server) -> Spent {
     let s = |pid| process::cpu_of(&[pid]).as_secs_f64();
     Spent(s(server.pid), s(world.postmaster))
 }
@@ -192,7 +192,7 @@ async fn put_off_others(world: &World) {
 }
 
 /// Waits until no job of anybody is due or being done.
-async fn settle(world: &World) {
+pub async fn settle(world: &World) {
     let began = Instant::now();
     let sql = "SELECT count(*) FROM public.job j WHERE (j.due_at <= now() OR j.leased_until > now()) AND cardinality($1::text[]) > 0";
     while one_number(world, sql).await > 0 {

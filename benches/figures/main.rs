@@ -22,6 +22,7 @@ mod isp;
 mod latency;
 mod load;
 mod memory;
+mod messages;
 mod migrations;
 mod peer;
 mod pgbench;
@@ -38,7 +39,7 @@ use table::Table;
 use world::World;
 
 /// What can be measured alone.
-const GROUPS: [&str; 7] = ["calls", "latency", "signups", "memory", "isp", "clock", "migrations"];
+const GROUPS: [&str; 8] = ["calls", "latency", "signups", "memory", "isp", "clock", "messages", "migrations"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -71,6 +72,9 @@ async fn main() -> ExitCode {
     }
     if asked("clock") {
         clock::measure(&world, &mut table).await;
+    }
+    if asked("messages") {
+        messages::measure(&world, &mut table).await;
     }
     if asked("migrations") {
         migrations::measure(&world, &mut table).await;

@@ -64,7 +64,7 @@ impl Drop for Peer {
 }
 
 /// `sync` workers with Django's own settings tuned: the fastest of its ways.
-fn script(folder: &Path, name: &str, args: &[&str]) {
+pub fn script(folder: &Path, name: &str, args: &[&str]) {
     let done = Command::new(folder.join(name))
         .args(args)
         .current_dir(folder)
@@ -77,7 +77,7 @@ fn script(folder: &Path, name: &str, args: &[&str]) {
     }
 }
 
-fn first_number(file: &Path) -> u32 {
+pub fn first_number(file: &Path) -> u32 {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     text.lines().next().and_then(|line| line.trim().parse().ok()).unwrap_or_else(|| panic!("no pid: {text}"))
 }

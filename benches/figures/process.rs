@@ -58,3 +58,44 @@ pub fn memory_of(pid: u32) -> f64 {
         .unwrap_or(0.0);
     kib / 1024.0
 }
+
+/// CPU time that the whole machine has used so far, whoever used it.
+pub fn machine() -> Duration {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields: Vec<u64> = text
+        .lines()
+        .next()
+        .map(|line| line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect())
+        .unwrap_or_default();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|at| fields.get(*at)).sum();
+    Duration::from_millis(busy * 1000 / TICKS_PER_SECOND)
+}
+
+/// The most memory that a process has, looked at ten times a second until it is asked for.
+pub struct Peak {
+    stop: tokio_util::sync::CancellationToken,
+    task: tokio::task::JoinHandle<f64>,
+}
+
+impl Peak {
+    pub fn watch(pid: u32) -> Self {
+        let stop = tokio_util::sync::CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let mut most = memory_of(pid);
+            while !stopped.is_cancelled() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                most = most.max(memory_of(pid));
+            }
+            most
+        });
+        Self { stop, task }
+    }
+
+    /// In MiB.
+    pub async fn most(self) -> f64 {
+        self.stop.cancel();
+        self.task.await.expect("it does not panic")
+    }
+}

@@ -362,7 +362,7 @@ impl Server {
         text(&tokens, "/access_token")
     }
 
-    async fn post(
+    pub async fn post(
         &self,
         http: &reqwest::Client,
         host: &str,
