@@ -221,7 +221,8 @@ pub struct App {
 impl App {
     pub async fn build(parts: Parts) -> Result<Self> {
         let pages = Pages::load(Assets::load()?)?;
-        let keys = AccessKeys::open(&parts.store).await?;
+        let tenant_keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone());
+        let keys = AccessKeys::open(&parts.store, tenant_keys.clone()).await?;
         let access = Access::new(
             &parts.registry,
             parts.settings.clone(),
@@ -232,7 +233,6 @@ impl App {
         );
         let limits = Arc::new(RateLimits::new(&parts.settings.limits));
         let dns = Dns::new(parts.settings.tenants.dns_server)?;
-        let tenant_keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone());
         let people = People::new(access.clone(), tenant_keys.clone(), parts.resolver.clone());
         let post = Post::open(&parts.settings.mail)?;
         let messaging = Messaging::new(

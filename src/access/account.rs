@@ -10,11 +10,12 @@ use super::{
     lockout,
     passwords::{check_password, hash_password},
     sessions::{about, end_stays, random_token},
-    sign_in::AtDoor,
+    sign_in::{AtDoor, Proven},
     store,
 };
 use crate::{
     audit::{Event, changes},
+    db::TenantTx,
     error::{Error, Result},
     types::{SessionId, line},
 };
@@ -26,6 +27,25 @@ fn not_the_current() -> Error {
 }
 
 impl Access {
+    /// Asks for the caller's password once more, before what an open browser is not enough for.
+    pub(super) async fn prove_self(&self, by: &By, email: &str, current: &str) -> Result<Proven> {
+        // A form that was sent empty is no guess.
+        if current.is_empty() {
+            return Err(not_the_current());
+        }
+        let door = AtDoor { tenant: by.tenant.clone(), access: self.clone(), origin: by.origin.clone() };
+        let proven = match door.prove(email, current).await {
+            Err(Error::Unauthenticated { .. }) => return Err(not_the_current()),
+            proven => proven?,
+        };
+        if Some(proven.staff) != by.staff() {
+            return Err(not_the_current());
+        }
+        let forgive = async |tx: &TenantTx| lockout::forgive(tx, &proven.charge).await;
+        self.0.db.in_tenant(&by.tenant, forgive).await?;
+        Ok(proven)
+    }
+
     /// Changes one's own name.
     pub(super) async fn rename_self(&self, by: &By, name: &str) -> Result<()> {
         let staff = by.staff().ok_or(Error::not_found("person"))?;
@@ -66,21 +86,13 @@ impl Access {
         if new == current {
             return Err(Error::invalid("new_password", "unchanged", "This is the password that you have."));
         }
-        let door = AtDoor { tenant: by.tenant.clone(), access: self.clone(), origin: by.origin.clone() };
-        let proven = match door.prove(email, current).await {
-            Err(Error::Unauthenticated { .. }) => return Err(not_the_current()),
-            proven => proven?,
-        };
-        if proven.staff != staff {
-            return Err(not_the_current());
-        }
+        let proven = self.prove_self(by, email, current).await?;
         let new_hash = hash_password(new).await?;
         let token = random_token();
         self.change(&by.tenant, async |tx| {
             if !store::set_own_password(tx, staff, proven.seen_hash.expose_secret(), &new_hash).await? {
                 return Err(not_the_current());
             }
-            lockout::forgive(tx, &proven.charge).await?;
             end_stays(tx, staff, Some(session)).await?;
             forget_links(tx, staff).await?;
             store::rotate_session(tx, session, &hash_of(&token)).await?;

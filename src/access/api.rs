@@ -20,6 +20,9 @@ struct SignInBody {
     email: String,
     #[oai(validator(min_length = 1, max_length = 200))]
     password: String,
+    /// The app's code, or a recovery code, of an account with two-step sign-in.
+    #[oai(nullable, validator(min_length = 1, max_length = 20))]
+    otp: Option<String>,
 }
 
 #[derive(Debug, Clone, Object)]
@@ -77,9 +80,13 @@ impl AccessApi {
     ///
     /// An unknown account, a wrong password and a disabled account get the same answer. After a few failures the next attempt has
     /// to wait: 429 with `Retry-After`.
+    ///
+    /// 401 `mfa_required`: the password was right, and the account has two-step sign-in; ask again with `otp`. 401 `bad_otp`: that
+    /// code is wrong, too old, or was used before.
     #[oai(path = "/auth/token", method = "post")]
     async fn sign_in(&self, door: AtDoor, body: Body<SignInBody>) -> Result<Json<TokensView>> {
-        door.issue_tokens(&body.0.email, &body.0.password).await.map(Json)
+        let SignInBody { email, password, otp } = &body.0;
+        door.issue_tokens(email, password, otp.as_deref()).await.map(Json)
     }
 
     /// Replace a refresh token by a new one, and get a new access token.

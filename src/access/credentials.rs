@@ -68,6 +68,8 @@ pub(super) struct Verified {
     credential: Credential,
     actor: Actor,
     rights: Rights,
+    /// A role asks for a second factor that the person has not set up.
+    must_enrol: bool,
     /// Seconds since 1970; `i64::MAX` for a key without end.
     expires_at: i64,
     browser: Option<Browser>,
@@ -148,6 +150,12 @@ impl Access {
         let token = bearer(request)?;
         let kind = if token.starts_with(KEY_PREFIX) { Kind::ApiKey } else { Kind::AccessToken };
         let known = self.verified(tenant, kind, token).await?.ok_or_else(foreign)?;
+        if known.must_enrol {
+            return Err(Error::forbidden(
+                "mfa_enrolment_required",
+                "Your role asks for two-step sign-in. Set it up in the portal, on your account's page, then sign in again.",
+            ));
+        }
         Ok(known.by(tenant, request))
     }
 
@@ -166,6 +174,7 @@ impl Access {
             name: browser.name.clone(),
             email: browser.email.clone(),
             role: browser.role.clone(),
+            must_enrol: known.must_enrol,
             frame: browser.frame.clone(),
             cookie: SecretString::from(cookie),
         }))
@@ -218,7 +227,11 @@ impl Access {
             name: person.name.clone(),
             email: row.get("email"),
             role: person.roles.join(", "),
-            frame: Frame::of(&self.0.catalogue, &self.0.nav, &person.rights),
+            frame: match person.must_enrol {
+                // Nothing of it would open.
+                true => Frame::of(&self.0.catalogue, &[], &Rights::default()),
+                false => Frame::of(&self.0.catalogue, &self.0.nav, &person.rights),
+            },
             seen_at: AtomicI64::new(seen_at.timestamp()),
         };
         let expires_at = seconds(row.get("expires_at"));
@@ -252,6 +265,7 @@ impl Access {
             credential: Credential::ApiKey(id),
             actor: Actor { kind: ActorKind::ApiKey, id: Some(id.0), label: row.get("name") },
             rights: Rights { is_owner: false, permissions: Arc::new(permissions) },
+            must_enrol: false,
             expires_at: seconds(row.get("expires_at")),
             browser: None,
             written_at: AtomicI64::new(used_at.map_or(0, |at| at.timestamp())),
@@ -330,6 +344,7 @@ impl Held {
     /// Whom it stands for at this moment, if it still counts.
     pub async fn by(&self) -> Result<Option<By>> {
         let found = self.access.looked_up(&self.tenant, self.kind, self.token.expose_secret()).await?;
+        let found = found.filter(|found| !found.must_enrol);
         Ok(found.map(|found| found.by_from(&self.tenant, self.origin.clone())))
     }
 }
@@ -340,6 +355,7 @@ struct Person {
     name: String,
     roles: Vec<String>,
     rights: Rights,
+    must_enrol: bool,
 }
 
 impl Person {
@@ -347,15 +363,17 @@ impl Person {
         let mut roles = Vec::new();
         let mut permissions = BTreeSet::new();
         let mut is_owner = false;
+        let mut must_enrol = false;
         for row in rows {
             let Some(role) = row.get::<_, Option<String>>("role_name") else { continue };
             roles.push(role);
             is_owner |= row.get::<_, bool>("is_owner");
+            must_enrol |= row.get::<_, bool>("requires_mfa") && !row.get::<_, bool>("has_mfa");
             let codes: Vec<String> = row.get("permissions");
             permissions.extend(codes.into_iter().filter(|code| catalogue.find(code).is_some()));
         }
         let rights = Rights { is_owner, permissions: Arc::new(permissions) };
-        Self { id: row.get("staff_id"), name: row.get("name"), roles, rights }
+        Self { id: row.get("staff_id"), name: row.get("name"), roles, rights, must_enrol }
     }
 
     fn verified(self, expires_at: i64, browser: Option<Browser>, written_at: i64) -> Verified {
@@ -364,6 +382,7 @@ impl Person {
             credential: Credential::Staff(self.id),
             actor: Actor { kind: ActorKind::Staff, id: Some(self.id.0), label: self.name },
             rights: self.rights,
+            must_enrol: self.must_enrol,
             expires_at,
             browser,
             written_at: AtomicI64::new(written_at),

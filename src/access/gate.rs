@@ -16,7 +16,7 @@ use crate::{
     config::Settings,
     db::{Db, TenantTx},
     error::Result,
-    secrets::{SecretKey, SecretStore, deployment_key},
+    secrets::{SecretKey, SecretStore, TenantKeys, deployment_key},
     tenancy::{News, Registry, Tenant},
     types::{SessionId, StaffId, TenantId},
     web::Pages,
@@ -35,6 +35,8 @@ pub struct PageCaller {
     pub email: String,
     /// The names of the person's roles, joined.
     pub role: String,
+    /// A role asks for a second factor, and they have none: they set it up and do nothing else.
+    pub must_enrol: bool,
     pub frame: Frame,
     /// The cookie's own value, for the form token that is bound to it.
     pub cookie: SecretString,
@@ -63,14 +65,17 @@ pub struct AccessKeys {
     pub(super) form: SecretKey,
     /// Access tokens are signed with them.
     pub(super) signing: Arc<SigningKeys>,
+    /// What people sign in with besides a password is sealed with their tenant's.
+    pub(super) tenants: TenantKeys,
 }
 
 impl AccessKeys {
     /// Reads the keys from the secret store; the first process of a new deployment makes them.
-    pub async fn open(store: &Arc<dyn SecretStore>) -> Result<Self> {
+    pub async fn open(store: &Arc<dyn SecretStore>, tenants: TenantKeys) -> Result<Self> {
         Ok(Self {
             form: deployment_key(store.as_ref(), "forms").await?,
             signing: Arc::new(SigningKeys::open(store.clone()).await?),
+            tenants,
         })
     }
 }

@@ -33,6 +33,8 @@ pub const FORM_MAX_BYTES: u64 = 1_048_576;
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_FIELD: &str = "_csrf";
 const FLASH_MAX_CHARS: usize = 1_000;
+/// Where those go whose role asks for a second factor that they do not have.
+const ENROLMENT: &str = super::mfa::PATH;
 
 /// Registers pages with the right that they ask for.
 pub trait Guarded {
@@ -128,6 +130,9 @@ impl<R: Right, E: Endpoint> Endpoint for Guard<R, E> {
         let Some(caller) = access.page_caller(&request, &tenant).await? else {
             return Ok(to_sign_in(&request));
         };
+        if caller.must_enrol && !R::WHILE_ENROLLING {
+            return Ok(led_to_enrolment(&request));
+        }
         let form =
             checked_form(&access, &mut request, caller.cookie.expose_secret(), self.limit_bytes).await?;
         caller.by.require::<R>()?;
@@ -192,7 +197,7 @@ pub async fn checked_form(
     Ok(form)
 }
 
-/// Where somebody who is not signed in goes; htmx is told so by a header, since it follows redirects silently.
+/// Where somebody who is not signed in goes.
 fn to_sign_in(request: &Request) -> Response {
     let path = request.original_uri().path_and_query().map_or("/", |path| path.as_str());
     let next: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
@@ -201,10 +206,24 @@ fn to_sign_in(request: &Request) -> Response {
     } else {
         "/sign-in".into()
     };
+    led_to(request, &target)
+}
+
+/// What that page's own frame asks for by itself is answered with nothing: led there once more, it would load for ever.
+fn led_to_enrolment(request: &Request) -> Response {
+    let seen = request.header("hx-current-url").and_then(|url| url::Url::parse(url).ok());
+    if seen.is_some_and(|url| url.path().starts_with(ENROLMENT)) {
+        return Response::builder().status(StatusCode::NO_CONTENT).finish();
+    }
+    led_to(request, ENROLMENT)
+}
+
+/// htmx is told by a header, since it follows redirects silently.
+fn led_to(request: &Request, target: &str) -> Response {
     if request.header("hx-request").is_some() {
         return Response::builder().status(StatusCode::UNAUTHORIZED).header("hx-redirect", target).finish();
     }
-    redirect(StatusCode::SEE_OTHER, &target)
+    redirect(StatusCode::SEE_OTHER, target)
 }
 
 impl Access {
@@ -382,6 +401,8 @@ pub struct PageUser {
     pub access: Access,
     pub session: crate::types::SessionId,
     pub staff: crate::types::StaffId,
+    /// Their role asks for a second factor that they have not set up.
+    pub must_enrol: bool,
     pub shell: Arc<Shell>,
     request_id: String,
     flash: Vec<Flash>,
@@ -422,6 +443,7 @@ impl PageUser {
             by: caller.by,
             session: caller.session,
             staff: caller.staff,
+            must_enrol: caller.must_enrol,
             access,
             shell: Arc::new(shell),
             request_id,

@@ -37,7 +37,8 @@ impl AtDoor {
             .in_tenant(&self.tenant, async |tx| {
                 let Some((staff, name)) = store::redeem_landing(tx, &hash).await? else { return Ok(None) };
                 let origin = self.origin.as_ref();
-                record_sign_in(tx, staff, &name, origin, "portal, by the link after signing up").await?;
+                let to = "portal, by the link after signing up";
+                record_sign_in(tx, (staff, &name), origin, to, None).await?;
                 sessions::begin(tx, staff, origin, old).await.map(Some)
             })
             .await?;

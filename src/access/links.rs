@@ -19,7 +19,7 @@ const ASKED_PER_HOUR: i64 = 3;
 pub enum Validity {
     /// For a password that was forgotten.
     Reset,
-    /// For somebody who never had one: they may look into their mail tomorrow.
+    /// For somebody who never had one: they may be away for a while.
     Welcome,
 }
 
@@ -27,7 +27,7 @@ impl Validity {
     fn minutes(self) -> i32 {
         match self {
             Self::Reset => 30,
-            Self::Welcome => 48 * 60,
+            Self::Welcome => 7 * 24 * 60,
         }
     }
 
@@ -35,7 +35,7 @@ impl Validity {
     pub fn text(self) -> &'static str {
         match self {
             Self::Reset => "30 minutes",
-            Self::Welcome => "48 hours",
+            Self::Welcome => "7 days",
         }
     }
 }

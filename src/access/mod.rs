@@ -1,7 +1,7 @@
 //! Who may: staff, sessions, tokens, API keys, roles, and the types that carry a caller's authority.
 //!
 //! Owns `staff`, `role`, `staff_role`, `portal_session`, `refresh_token`, `api_key`, `one_time_link`, `sign_in_failure`,
-//! `idempotency`; reads `company` for the shell.
+//! `idempotency`, and `totp`, `recovery_code`, `sign_in_step` in mfa/; reads `company` for the shell.
 
 mod account;
 mod api;
@@ -21,6 +21,7 @@ mod landing;
 mod letters;
 mod links;
 mod lockout;
+mod mfa;
 mod pages;
 mod passwords;
 mod people;
@@ -61,6 +62,6 @@ pub use sessions::random_token;
 pub use shell::{Brand, NavItem, Shell};
 pub use signing::SigningKeys;
 pub use staff::{
-    Colleague, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, find_colleague, pages as staff_pages,
+    Colleague, Member, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, find_colleague, pages as staff_pages,
 };
 pub use well_known::well_known;

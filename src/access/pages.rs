@@ -11,12 +11,14 @@ use uuid::Uuid;
 use super::{
     credentials::{TokenHash, hash_of},
     guard::{Bare, CheckedForm, Guarded, PageUser, Visitor},
-    right::SignedIn,
-    sessions::{self, Begun, COOKIE, Stay},
-    sign_in::{AtDoor, admit},
+    mfa::{self, Entered},
+    right::{Enrolling, SignedIn},
+    sessions::{Begun, COOKIE, Stay},
+    sign_in::AtDoor,
     store,
 };
 use crate::{
+    db::TenantTx,
     error::{Error, Result},
     types::SessionId,
     web::{Flash, FormView, Moment, RouteTable, failure_headers, see_other},
@@ -34,12 +36,13 @@ pub fn pages(table: &mut RouteTable) {
         .open_page(Method::POST, "/sign-in", SIGN_IN, sign_in)
         .open_page(Method::GET, "/landing", LANDING, landing_form)
         .open_page(Method::POST, "/landing", LANDING, land)
-        .page::<SignedIn>(Method::POST, "/sign-out", sign_out)
+        .page::<Enrolling>(Method::POST, "/sign-out", sign_out)
         .page::<SignedIn>(Method::GET, "/account", show_account)
         .page::<SignedIn>(Method::POST, "/account/profile", change_profile)
         .page::<SignedIn>(Method::POST, "/account/password", change_password)
         .page::<SignedIn>(Method::POST, "/account/sessions/end-others", end_others)
         .page::<SignedIn>(Method::POST, "/account/sessions/:id/end", end_session);
+    mfa::pages(table);
     super::keys_pages::pages(table);
 }
 
@@ -50,11 +53,11 @@ pub fn local_path(next: &str) -> &str {
     if is_plain && is_local { next } else { "/" }
 }
 
-fn old_session(door: &AtDoor, request: &Request) -> Option<TokenHash> {
+pub(super) fn old_session(door: &AtDoor, request: &Request) -> Option<TokenHash> {
     door.access.read_cookie(request, COOKIE).map(hash_of)
 }
 
-fn begun(door: &AtDoor, begun: &Begun, next: &str) -> Response {
+pub(super) fn begun(door: &AtDoor, begun: &Begun, next: &str) -> Response {
     if begun.replaced {
         door.access.0.news.access_changed(door.tenant.id());
     }
@@ -109,17 +112,11 @@ async fn sign_in(request: &Request, visitor: Visitor, door: AtDoor, form: Checke
     let old = old_session(&door, request);
     let attempt = async {
         let proven = door.prove(form.get("email"), form.get("password")).await?;
-        door.access
-            .0
-            .db
-            .in_tenant(&door.tenant, async |tx| {
-                admit(tx, &proven, door.origin.as_ref(), "portal").await?;
-                sessions::begin(tx, proven.staff, door.origin.as_ref(), old.as_ref()).await
-            })
-            .await
+        door.enter(&proven, old.as_ref()).await
     };
     match attempt.await {
-        Ok(stay) => Ok(begun(&door, &stay, local_path(form.get("next")))),
+        Ok(Entered::Begun(stay)) => Ok(begun(&door, &stay, local_path(form.get("next")))),
+        Ok(Entered::SecondStep(token)) => Ok(mfa::to_second_step(&door.access, &token, form.get("next"))),
         Err(error @ (Error::Unauthenticated { .. } | Error::TooMany { .. })) => {
             let status = match error {
                 Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -199,6 +196,7 @@ struct AccountPage {
     password_form: FormView,
     sessions: Vec<SessionRow>,
     end_others_action: &'static str,
+    has_mfa: bool,
 }
 
 #[derive(Serialize)]
@@ -239,17 +237,16 @@ async fn account_page(user: &PageUser, profile_form: FormView, password_form: Fo
     let is_wrong =
         [&profile_form, &password_form].iter().any(|f| !f.errors.is_empty() || !f.summary.is_empty());
     let status = if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let stays = user
-        .access
-        .0
-        .db
-        .read_tenant(user.tenant(), async |tx| store::list_sessions(tx, user.staff).await)
-        .await?;
+    let look = async |tx: &TenantTx| {
+        Ok((store::list_sessions(tx, user.staff).await?, mfa::is_on(tx, user.staff).await?))
+    };
+    let (stays, has_mfa) = user.access.0.db.read_tenant(user.tenant(), look).await?;
     let view = AccountPage {
         profile_form,
         password_form,
         sessions: stays.into_iter().map(|stay| SessionRow::of(stay, user)).collect(),
         end_others_action: "/account/sessions/end-others",
+        has_mfa,
     };
     user.render_with(status, "access/account.html", "Your account", &view)
 }

@@ -11,11 +11,13 @@ use super::{
     letters::{Desk, LinkLetter},
     links::{self, LinkOwner, Validity},
     lockout::forgive_account,
+    mfa,
     passwords::{check_password, hash_password},
     right::Catalogue,
     roles::{self, NewRole, Role, RoleChanges},
-    sessions::end_stays,
-    staff::{self, Member, NewStaff, StaffChanges, StaffFilter, StaffMark},
+    sessions::{Stay, end_stays},
+    staff::{self, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark},
+    store,
 };
 use crate::{
     audit::{self, Actor, ActorKind, Event},
@@ -146,8 +148,13 @@ impl People {
         self.read(&by.tenant, async |tx| staff::list_page(tx, filter, after, limit).await).await
     }
 
-    /// How many people a search finds: active, and switched off.
-    pub async fn count_staff(&self, by: &By, filter: &StaffFilter) -> Result<(i64, i64)> {
+    /// How many people a filter finds.
+    pub async fn count_staff(&self, by: &By, filter: &StaffFilter) -> Result<i64> {
+        self.read(&by.tenant, async |tx| staff::count_members(tx, filter).await).await
+    }
+
+    /// How many people a search finds in each state.
+    pub async fn count_staff_by_state(&self, by: &By, filter: &StaffFilter) -> Result<StaffCounts> {
         self.read(&by.tenant, async |tx| staff::count_by_state(tx, filter).await).await
     }
 
@@ -186,6 +193,76 @@ impl People {
         self.0.access.change(&by.tenant, change).await
     }
 
+    /// Makes a new link for somebody who has not accepted the invitation yet; the one before leads nowhere.
+    pub async fn resend_invitation(&self, by: &By, id: StaffId, by_mail: bool) -> Result<(Member, Link)> {
+        let catalogue = self.catalogue();
+        let desk = self.desk(&by.tenant).await?;
+        let resend = async |tx: &TenantTx| {
+            let member = staff::lock_invited(tx, by, catalogue, id).await?;
+            let link = make_link(tx, by, &desk, &member, by_mail).await?;
+            Ok((member, link))
+        };
+        self.0.access.0.db.in_tenant(&by.tenant, resend).await
+    }
+
+    /// Takes an invitation back that was not accepted yet.
+    pub async fn revoke_invitation(&self, by: &By, id: StaffId) -> Result<Member> {
+        let catalogue = self.catalogue();
+        let revoke = async |tx: &TenantTx| staff::revoke_invitation(tx, by, catalogue, id).await;
+        self.0.access.change(&by.tenant, revoke).await
+    }
+
+    /// Hands the ownership over to a colleague. The caller has `role` from then on, and shows their password again for it.
+    pub async fn transfer_ownership(
+        &self,
+        by: &By,
+        to: StaffId,
+        role: RoleId,
+        password: &str,
+    ) -> Result<Member> {
+        let own = by.staff().ok_or_else(|| Error::forbidden("owner_only", "Only an owner hands it over."))?;
+        let look = async |tx: &TenantTx| {
+            // Whom there is not, nobody shows a password for.
+            staff::get_member(tx, to).await?;
+            store::find_email(tx, own).await
+        };
+        let email = self.read(&by.tenant, look).await?;
+        self.0.access.prove_self(by, &email.unwrap_or_default(), password).await?;
+        let transfer = async |tx: &TenantTx| staff::transfer_ownership(tx, by, to, role).await;
+        self.0.access.change(&by.tenant, transfer).await
+    }
+
+    /// Where a colleague is signed in: browsers, the one seen last first, at most fifty.
+    pub async fn sessions_of(&self, by: &By, id: StaffId) -> Result<Vec<Stay>> {
+        let look = async |tx: &TenantTx| {
+            let member = staff::get_member(tx, id).await?;
+            store::list_sessions(tx, member.id).await
+        };
+        self.read(&by.tenant, look).await
+    }
+
+    /// Signs a colleague out everywhere.
+    pub async fn end_sessions_of(&self, by: &By, id: StaffId) -> Result<Member> {
+        let catalogue = self.catalogue();
+        let end = async |tx: &TenantTx| {
+            let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
+            staff::end_sessions_of(tx, by, &member).await?;
+            Ok(member)
+        };
+        self.0.access.change(&by.tenant, end).await
+    }
+
+    /// Takes away the second factor of somebody who has lost it.
+    pub async fn remove_mfa(&self, by: &By, id: StaffId) -> Result<Member> {
+        let catalogue = self.catalogue();
+        let remove = async |tx: &TenantTx| {
+            let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
+            mfa::remove_of(tx, by, &member).await?;
+            Ok(member)
+        };
+        self.0.access.change(&by.tenant, remove).await
+    }
+
     /// Makes a link by which this person chooses a password. The old password works until then.
     pub async fn issue_reset_link(&self, by: &By, id: StaffId, by_mail: bool) -> Result<(Member, Link)> {
         let catalogue = self.catalogue();
@@ -201,6 +278,10 @@ impl People {
 
 async fn make_link(tx: &TenantTx, by: &By, desk: &Desk, member: &Member, by_mail: bool) -> Result<Link> {
     let validity = if member.has_password { Validity::Reset } else { Validity::Welcome };
+    if validity == Validity::Welcome {
+        // Of an invitation there is one link at a time.
+        links::forget_links(tx, member.id).await?;
+    }
     let (code, expires_at) = links::issue(tx, member.id, validity).await?;
     let url = desk.link_of(&code);
     if by_mail {
@@ -239,7 +320,9 @@ impl People {
         let desk = self.desk(tenant).await?;
         let ask = async |tx: &TenantTx| {
             let found = staff::find_by_email(tx, email).await?.filter(|member| member.is_active);
-            if let Some(member) = &found
+            // Who is invited has forgotten nothing: else nobody's invitation would ever be too old.
+            let mailed_to = found.as_ref().filter(|member| member.has_password);
+            if let Some(member) = mailed_to
                 && links::may_ask_again(tx, member.id).await?
             {
                 mail_reset_link(tx, &desk, member).await?;

@@ -70,6 +70,8 @@ pub trait Right: Send + Sync + 'static {
     /// None: being signed in is enough.
     const PERMISSION: Option<&'static Permission>;
     const OWNER_ONLY: bool = false;
+    /// Whether it is also for those whose role asks for a second factor that they have not set up yet.
+    const WHILE_ENROLLING: bool = false;
     /// What stands in the API's document; `web::document` takes it apart.
     const SCHEME: &'static str;
 }
@@ -79,6 +81,15 @@ pub struct SignedIn;
 
 impl Right for SignedIn {
     const PERMISSION: Option<&'static Permission> = None;
+    const SCHEME: &'static str = "credential";
+}
+
+/// Anyone who is signed in here, also before they have set up the second factor that their role asks for.
+pub struct Enrolling;
+
+impl Right for Enrolling {
+    const PERMISSION: Option<&'static Permission> = None;
+    const WHILE_ENROLLING: bool = true;
     const SCHEME: &'static str = "credential";
 }
 

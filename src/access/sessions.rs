@@ -27,7 +27,7 @@ pub fn random_token() -> String {
 }
 
 /// A stay, as its person sees it.
-pub(super) struct Stay {
+pub struct Stay {
     pub id: SessionId,
     pub created_at: DateTime<Utc>,
     pub last_seen_at: DateTime<Utc>,

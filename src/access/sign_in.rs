@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     gate::Access,
     lockout::{self, Attempt, Charge},
+    mfa::{self, Passed},
     passwords::{PASSWORD_MAX_CHARS, hash_password, verify_password},
     store::{self, Account},
 };
@@ -45,6 +46,13 @@ pub(super) struct Proven {
     pub seen_hash: SecretString,
     better_hash: Option<SecretString>,
     pub charge: Charge,
+}
+
+impl Proven {
+    /// The hash that the password was held against, and a better one when there is.
+    pub(super) fn hashes(&self) -> (&str, Option<&str>) {
+        (self.seen_hash.expose_secret(), self.better_hash.as_ref().map(ExposeSecret::expose_secret))
+    }
 }
 
 /// The one answer to everybody who is not let in.
@@ -119,30 +127,38 @@ impl AtDoor {
     }
 }
 
-/// Lets somebody in whose password was right a moment ago: still active, the password still the same. Part of the unit that
-/// begins the stay.
+/// Lets somebody in whose password was right a moment ago: still active, the password still the same, and the second factor
+/// shown if they have one. Part of the unit that begins the stay. Every door of passwords leads through here.
 pub(super) async fn admit(
     tx: &TenantTx,
     proven: &Proven,
+    passed: Option<&Passed>,
     origin: Option<&Origin>,
     to: &'static str,
 ) -> Result<()> {
-    let better = proven.better_hash.as_ref().map(|hash| hash.expose_secret().to_owned());
-    if !store::sign_staff_in(tx, proven.staff, proven.seen_hash.expose_secret(), better.as_deref()).await? {
+    if passed.is_none() && mfa::is_on(tx, proven.staff).await? {
+        return Err(mfa::missing());
+    }
+    let (seen, better) = proven.hashes();
+    if !store::sign_staff_in(tx, proven.staff, seen, better).await? {
         return Err(refused());
     }
     lockout::forgive(tx, &proven.charge).await?;
-    record_sign_in(tx, proven.staff, &proven.name, origin, to).await
+    record_sign_in(tx, (proven.staff, &proven.name), origin, to, passed).await
 }
 
 /// `to` says where: the portal, or the API.
 pub(super) async fn record_sign_in(
     tx: &TenantTx,
-    staff: StaffId,
-    name: &str,
+    (staff, name): (StaffId, &str),
     origin: Option<&Origin>,
     to: &'static str,
+    passed: Option<&Passed>,
 ) -> Result<()> {
+    let after = match passed {
+        Some(passed) => json!({"to": to, "second_factor": passed.told()}),
+        None => json!({"to": to}),
+    };
     let actor = Actor { kind: ActorKind::Staff, id: Some(staff.0), label: name.to_owned() };
     let event = Event {
         action: "staff.signed_in",
@@ -150,7 +166,7 @@ pub(super) async fn record_sign_in(
         object_id: Some(staff.0),
         object_label: name,
         before: None,
-        after: Some(json!({"to": to})),
+        after: Some(after),
     };
     audit::record(tx, &actor, origin, event).await
 }

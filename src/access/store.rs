@@ -21,7 +21,8 @@ pub(super) const SESSION_MAX_SECONDS: u64 = 7 * 24 * 3_600;
 pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Result<Vec<Row>> {
     tx.query(
         "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, s.id AS staff_id, s.name, s.email,
-            r.name AS role_name, r.permissions, r.is_owner
+            r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa,
+            EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa
          FROM portal_session p
          JOIN staff s ON s.id = p.staff_id
          LEFT JOIN (staff_role sr JOIN role r ON r.id = sr.role_id AND r.is_active) ON sr.staff_id = s.id
@@ -36,7 +37,8 @@ pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Resul
 /// The same for an API sign-in: nothing when its family was ended.
 pub(super) async fn list_family_roles(tx: &TenantTx, family: Uuid, staff: StaffId) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT s.id AS staff_id, s.name, r.name AS role_name, r.permissions, r.is_owner
+        "SELECT s.id AS staff_id, s.name, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa,
+            EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa
          FROM staff s
          LEFT JOIN (staff_role sr JOIN role r ON r.id = sr.role_id AND r.is_active) ON sr.staff_id = s.id
          WHERE s.id = $2 AND s.is_active AND EXISTS (
@@ -302,13 +304,14 @@ pub(super) async fn set_own_name(tx: &TenantTx, staff: StaffId, name: &str) -> R
     Ok(())
 }
 
-/// Whom a landing code is for; it counts no more.
+/// Whom a landing code is for; it counts no more. It is of no use to somebody who has set up a second factor since.
 pub(super) async fn redeem_landing(tx: &TenantTx, hash: &TokenHash) -> Result<Option<(StaffId, String)>> {
     let row = tx
         .query_opt(
             "UPDATE one_time_link l SET used_at = now() FROM staff s
              WHERE l.token_hash = $1 AND l.purpose = 'landing' AND l.used_at IS NULL AND l.expires_at > now()
                 AND s.id = l.staff_id AND s.is_active
+                AND NOT EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL)
              RETURNING s.id, s.name",
             &[&hash.as_slice()],
         )

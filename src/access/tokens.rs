@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use super::{
     credentials::{TokenHash, hash_of, now},
+    lockout,
+    mfa::{self, Shown},
     sessions::random_token,
-    sign_in::{AtDoor, admit},
+    sign_in::{AtDoor, Proven, admit},
     signing::{ACCESS_TOKEN_SECONDS, AUDIENCE, Claims},
     store::{self, RefreshToken},
 };
@@ -19,6 +21,7 @@ use crate::{
     audit::{self, Actor, ActorKind, Event},
     db::TenantTx,
     error::{Error, Result},
+    secrets::DataKeys,
     types::StaffId,
 };
 
@@ -47,6 +50,12 @@ struct Issued {
     refresh_token: String,
 }
 
+/// How a sign-in went. A wrong code is remembered although it is refused.
+enum SignIn {
+    Issued(Issued),
+    Refused(Error),
+}
+
 /// How a refresh went. A reuse is remembered although it is refused.
 enum Refresh {
     Issued(Issued),
@@ -60,19 +69,49 @@ fn dead_token() -> Error {
 
 impl AtDoor {
     /// Signs a program in for a person.
-    pub(super) async fn issue_tokens(&self, email: &str, password: &str) -> Result<TokensView> {
+    pub(super) async fn issue_tokens(
+        &self,
+        email: &str,
+        password: &str,
+        otp: Option<&str>,
+    ) -> Result<TokensView> {
         let proven = self.prove(email, password).await?;
-        let issued = self
-            .access
-            .0
-            .db
-            .in_tenant(&self.tenant, async |tx| {
-                admit(tx, &proven, self.origin.as_ref(), "api").await?;
-                store::sweep_refresh_tokens(tx).await?;
-                issue(tx, proven.staff, Uuid::now_v7()).await
-            })
-            .await?;
-        self.sign(issued).await
+        let keys = self.access.0.keys.tenants.of(self.tenant.id()).await?;
+        let sign_in = async |tx: &TenantTx| self.sign_program_in(tx, &keys, &proven, otp).await;
+        match self.access.0.db.in_tenant(&self.tenant, sign_in).await? {
+            SignIn::Issued(issued) => self.sign(issued).await,
+            SignIn::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    async fn sign_program_in(
+        &self,
+        tx: &TenantTx,
+        keys: &DataKeys,
+        proven: &Proven,
+        otp: Option<&str>,
+    ) -> Result<SignIn> {
+        let origin = self.origin.as_ref();
+        let passed = match otp {
+            _ if !mfa::is_on(tx, proven.staff).await? => None,
+            None => return self.refuse_right_password(tx, proven, mfa::missing()).await,
+            Some(typed) => match mfa::check(tx, keys, (proven.staff, &proven.name), typed, origin).await? {
+                Shown::Passed(passed) => Some(passed),
+                Shown::Wrong => return self.refuse_right_password(tx, proven, mfa::wrong()).await,
+                Shown::TooSoon(wait) => {
+                    return self.refuse_right_password(tx, proven, mfa::too_soon(wait)).await;
+                }
+            },
+        };
+        admit(tx, proven, passed.as_ref(), origin, "api").await?;
+        store::sweep_refresh_tokens(tx).await?;
+        issue(tx, proven.staff, Uuid::now_v7()).await.map(SignIn::Issued)
+    }
+
+    /// The password was right, so that it counts as no failure.
+    async fn refuse_right_password(&self, tx: &TenantTx, proven: &Proven, refusal: Error) -> Result<SignIn> {
+        lockout::forgive(tx, &proven.charge).await?;
+        Ok(SignIn::Refused(refusal))
     }
 
     /// Replaces a refresh token. The old one counts no more; using it again ends the whole sign-in.

@@ -26,7 +26,7 @@ use crate::{
 
 /// What nobody takes along: whoever was signed in signs in again, and what failed long ago slows nobody.
 const LEFT_BEHIND: &[&str] =
-    &["idempotency", "one_time_link", "portal_session", "refresh_token", "sign_in_failure"];
+    &["idempotency", "one_time_link", "portal_session", "refresh_token", "sign_in_failure", "sign_in_step"];
 
 /// Hears how many tables are done, and of how many.
 pub type Progress<'a> = &'a dyn Fn(usize, usize);

@@ -216,7 +216,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::User(command) => user::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
-        Command::Message(command) => message::run(command, global).await,
+        Command::Message(command) => Box::pin(message::run(command, global)).await,
         Command::Sender(command) => sender::run(command, global).await,
         Command::Credit(command) => sender::credit(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,

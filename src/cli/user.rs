@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{ACTOR, Global, output, tenant_of};
 use crate::{
-    access::{By, Invitation, NewStaff},
+    access::{By, Invitation, Member, NewStaff},
     app::{App, Parts},
     error::{Error, Result},
     tenancy::{self, Tenant},
@@ -43,6 +43,13 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take the second step of signing in away from a person who has lost the app and the recovery codes
+    RemoveMfa {
+        email: String,
+        /// The provider; needed when the address works for several
+        #[arg(long, value_name = "SLUG")]
+        tenant: Option<String>,
+    },
 }
 
 pub async fn run(command: UserCommand, global: &Global) -> Result<()> {
@@ -55,6 +62,7 @@ pub async fn run(command: UserCommand, global: &Global) -> Result<()> {
         UserCommand::ResetLink { email, tenant, json } => {
             reset_link(parts, &email, tenant.as_deref(), json).await
         }
+        UserCommand::RemoveMfa { email, tenant } => remove_mfa(parts, &email, tenant.as_deref()).await,
     }
 }
 
@@ -91,7 +99,8 @@ async fn create(
     output::line(&format!("{} chooses a password with (for {}): {}", member.email, link.valid_for, link.url))
 }
 
-async fn reset_link(parts: Parts, email: &str, tenant: Option<&str>, json: bool) -> Result<()> {
+/// The one person of this address, and the platform as the caller at their provider.
+async fn person_of(parts: Parts, email: &str, tenant: Option<&str>) -> Result<(App, By, Member)> {
     let email = EmailAddress::parse(email).map_err(|wrong| Error::Invalid(vec![wrong.at("email")]))?;
     let places = match tenant {
         Some(slug) => vec![tenant_of(&parts, slug).await?],
@@ -105,18 +114,26 @@ async fn reset_link(parts: Parts, email: &str, tenant: Option<&str>, json: bool)
             found.push((by, member));
         }
     }
-    let (by, member) = match (found.len(), found.pop()) {
-        (1, Some(one)) => one,
-        (_, None) => {
-            return Err(Error::conflict("no_such_person", format!("Nobody has the address {email}.")));
-        }
+    match (found.len(), found.pop()) {
+        (1, Some((by, member))) => Ok((app, by, member)),
+        (_, None) => Err(Error::conflict("no_such_person", format!("Nobody has the address {email}."))),
         (_, Some(last)) => {
             found.push(last);
             let slugs: Vec<&str> = found.iter().map(|(by, _)| by.tenant.slug.as_str()).collect();
             let detail = format!("{email} works for {}: name one with --tenant.", slugs.join(", "));
-            return Err(Error::conflict("several_providers", detail));
+            Err(Error::conflict("several_providers", detail))
         }
-    };
+    }
+}
+
+async fn remove_mfa(parts: Parts, email: &str, tenant: Option<&str>) -> Result<()> {
+    let (app, by, member) = person_of(parts, email, tenant).await?;
+    app.people.remove_mfa(&by, member.id).await?;
+    output::line(&format!("{} signs in with the password alone now.", member.email))
+}
+
+async fn reset_link(parts: Parts, email: &str, tenant: Option<&str>, json: bool) -> Result<()> {
+    let (app, by, member) = person_of(parts, email, tenant).await?;
     let (member, link) = app.people.issue_reset_link(&by, member.id, false).await?;
     if json {
         return output::json(

@@ -65,6 +65,7 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("receipt_logo", "SELECT, INSERT"),
     ("recipient_list", "SELECT, INSERT, UPDATE, DELETE"),
     ("recipient_list_member", "SELECT, INSERT, DELETE"),
+    ("recovery_code", "SELECT, INSERT, UPDATE, DELETE"),
     ("refresh_token", "SELECT, INSERT, UPDATE, DELETE"),
     ("refund", "SELECT, INSERT"),
     ("report_file", "SELECT, INSERT, UPDATE, DELETE"),
@@ -74,6 +75,7 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("router_move", "SELECT, INSERT"),
     ("send_rate", "SELECT, INSERT, UPDATE"),
     ("sign_in_failure", "SELECT, INSERT, UPDATE, DELETE"),
+    ("sign_in_step", "SELECT, INSERT, UPDATE, DELETE"),
     ("splitter", "SELECT, INSERT, UPDATE, DELETE"),
     ("splitter_output", "SELECT, INSERT, UPDATE, DELETE"),
     ("staff", "SELECT, INSERT, UPDATE"),
@@ -90,6 +92,7 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("ticket", "SELECT, INSERT, UPDATE"),
     ("ticket_attachment", "SELECT, INSERT, UPDATE, DELETE"),
     ("ticket_comment", "SELECT, INSERT, UPDATE"),
+    ("totp", "SELECT, INSERT, UPDATE, DELETE"),
     ("visit", "SELECT, INSERT, UPDATE"),
 ];
 

@@ -21,6 +21,7 @@ const LEFT_BEHIND: &[&str] = &[
     "portal_session",
     "refresh_token",
     "sign_in_failure",
+    "sign_in_step",
     "refinery_schema_history",
 ];
 

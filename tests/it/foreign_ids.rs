@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    harness::{Answer, Api, Tenant, sql, tenant, text},
+    harness::{Answer, Api, PASSWORD, Tenant, sql, tenant, text},
     isolation_http::rows_of,
     schemathesis::walk::Walk,
 };
@@ -45,6 +45,7 @@ const NAMES: &[(&str, &str)] = &[
     ("received_by", "staff"),
     ("reserved_for", "customers"),
     ("lists", "recipient-lists"),
+    ("role_id", "roles"),
     ("role_ids", "roles"),
     ("router_id", "routers"),
     ("shift_id", "shifts"),
@@ -105,6 +106,7 @@ fn known(name: &str) -> Option<Value> {
         "report" => json!("daily-collection"),
         "every" => json!("day"),
         "email" => json!("somebody@walk.example"),
+        "current_password" => json!(PASSWORD),
         "channel" | "channels" => json!("sms"),
         "contents" => json!({"sms": {"en": {"text": "Hello"}}}),
         _ => return None,

@@ -39,6 +39,8 @@ const OPEN: &[(&str, &str)] = &[
     ("tenant_api POST /api/v1/auth/revoke", "the refresh token is the credential"),
     ("tenant GET /sign-in", "whoever signs in is not signed in yet"),
     ("tenant POST /sign-in", "whoever signs in is not signed in yet"),
+    ("tenant GET /sign-in/code", "whoever stands between password and code is not signed in yet"),
+    ("tenant POST /sign-in/code", "whoever stands between password and code is not signed in yet"),
     ("tenant GET /forgot", "whoever forgot cannot sign in"),
     ("tenant POST /forgot", "whoever forgot cannot sign in"),
     ("tenant GET /reset", "the code is the credential"),

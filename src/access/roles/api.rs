@@ -39,6 +39,8 @@ pub struct RoleView {
     /// Comes with every provider; it cannot be deleted.
     is_default: bool,
     is_owner: bool,
+    /// Whoever has it signs in with a second step, and does nothing before that is set up.
+    requires_mfa: bool,
     staff_count: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -54,6 +56,7 @@ impl From<Role> for RoleView {
             is_active: role.is_active,
             is_default: role.is_default,
             is_owner: role.is_owner,
+            requires_mfa: role.requires_mfa,
             staff_count: role.staff_count,
             created_at: role.created_at,
             updated_at: role.updated_at,
@@ -84,6 +87,9 @@ pub struct NewRoleBody {
     /// Codes of the permission catalogue; none that the caller does not hold.
     #[oai(validator(max_items = 500))]
     permissions: Vec<String>,
+    /// Whoever has it signs in with a second step; false unless said otherwise.
+    #[oai(nullable)]
+    requires_mfa: Option<bool>,
 }
 
 /// Changes of a role; what is absent stays.
@@ -99,6 +105,9 @@ pub struct RoleChangesBody {
     permissions: Option<Vec<String>>,
     #[oai(nullable)]
     is_active: Option<bool>,
+    /// Whoever has it signs in with a second step.
+    #[oai(nullable)]
+    requires_mfa: Option<bool>,
 }
 
 /// What a copy is to be called.
@@ -177,9 +186,15 @@ impl RolesApi {
         by: ApiUser<ManageRoles>,
         body: Body<NewRoleBody>,
     ) -> Result<Created<RoleView>> {
-        let NewRoleBody { name, description, permissions } = body.0;
+        let NewRoleBody { name, description, permissions, requires_mfa } = body.0;
         let description = description.unwrap_or_default();
-        let new = NewRole::parse(self.people.catalogue(), &name, &description, &permissions)?;
+        let new = NewRole::parse(
+            self.people.catalogue(),
+            &name,
+            &description,
+            &permissions,
+            requires_mfa == Some(true),
+        )?;
         Ok(Created(self.people.create_role(&by, &new).await?.into()))
     }
 
@@ -191,7 +206,8 @@ impl RolesApi {
 
     /// Change a role
     ///
-    /// The owner's role cannot be changed. 403 when the role holds, or is to hold, more than the caller does.
+    /// Of the owner's role an owner changes `requires_mfa`, and nobody anything else. 409 `own_mfa_first` when the caller has the
+    /// role and no second step yet. 403 when the role holds, or is to hold, more than the caller does.
     #[oai(path = "/roles/:id", method = "patch", operation_id = "change_role")]
     async fn change_role(
         &self,
@@ -205,7 +221,8 @@ impl RolesApi {
             body.0.description.as_deref(),
             body.0.permissions.as_deref(),
             body.0.is_active,
-        )?;
+        )?
+        .requiring_mfa(body.0.requires_mfa);
         Ok(Json(self.people.change_role(&by, id.0.into(), &changes).await?.into()))
     }
 

@@ -22,6 +22,8 @@ pub struct Role {
     pub is_active: bool,
     pub is_default: bool,
     pub is_owner: bool,
+    /// Whoever has it signs in with a second factor.
+    pub requires_mfa: bool,
     pub staff_count: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -35,6 +37,7 @@ impl Role {
             "description": self.description,
             "permissions": self.permissions,
             "is_active": self.is_active,
+            "requires_mfa": self.requires_mfa,
         })
     }
 }
@@ -45,6 +48,7 @@ pub struct NewRole {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) permissions: Vec<String>,
+    pub(super) requires_mfa: bool,
 }
 
 impl NewRole {
@@ -53,6 +57,7 @@ impl NewRole {
         name: &str,
         description: &str,
         permissions: &[String],
+        requires_mfa: bool,
     ) -> Result<Self> {
         let mut check = Check::new();
         let name = check.field("name", line(name, NAME_MAX_CHARS));
@@ -62,6 +67,7 @@ impl NewRole {
             name,
             description: description.unwrap_or_default(),
             permissions,
+            requires_mfa,
         });
         check.finish(whole)
     }
@@ -74,6 +80,7 @@ pub struct RoleChanges {
     pub(super) description: Option<String>,
     pub(super) permissions: Option<Vec<String>>,
     pub(super) is_active: Option<bool>,
+    pub(super) requires_mfa: Option<bool>,
 }
 
 impl RoleChanges {
@@ -104,6 +111,17 @@ impl RoleChanges {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
+    /// With the second factor asked for, or no longer.
+    pub fn requiring_mfa(self, requires_mfa: Option<bool>) -> Self {
+        Self { requires_mfa, ..self }
+    }
+
+    /// Whether nothing but the second factor is to change: all that may change of the owner's role.
+    pub(super) fn is_about_mfa_alone(&self) -> bool {
+        let Self { name, description, permissions, is_active, requires_mfa: _ } = self;
+        name.is_none() && description.is_none() && permissions.is_none() && is_active.is_none()
+    }
+
     pub(super) fn over(&self, was: &Role) -> Role {
         let now = was.clone();
         Role {
@@ -111,6 +129,7 @@ impl RoleChanges {
             description: self.description.clone().unwrap_or(now.description),
             permissions: self.permissions.clone().unwrap_or(now.permissions),
             is_active: self.is_active.unwrap_or(now.is_active),
+            requires_mfa: self.requires_mfa.unwrap_or(now.requires_mfa),
             ..now
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     access::{
         guard::{CheckedForm, Guarded, PageUser},
         people::People,
+        right::Owner,
     },
     error::{Error, Result},
     types::RoleId,
@@ -29,6 +30,7 @@ pub fn pages(table: &mut RouteTable) {
         .page::<ManageRoles>(Method::POST, "/roles", create)
         .page::<ViewRoles>(Method::GET, "/roles/:id", show)
         .page::<ManageRoles>(Method::POST, "/roles/:id", change)
+        .page::<Owner>(Method::POST, "/roles/:id/mfa", change_owner_mfa)
         .page::<ManageRoles>(Method::POST, "/roles/:id/copy", copy)
         .page::<ManageRoles>(Method::POST, "/roles/:id/disable", disable)
         .page::<ManageRoles>(Method::POST, "/roles/:id/enable", enable)
@@ -40,6 +42,14 @@ struct ListPage {
     roles: Vec<RoleLine>,
     permission_total: String,
     can_create: bool,
+    /// Only for owners.
+    owner_role: Option<OwnerRole>,
+}
+
+#[derive(Serialize)]
+struct OwnerRole {
+    requires_mfa: bool,
+    action: String,
 }
 
 #[derive(Serialize)]
@@ -49,6 +59,7 @@ struct RoleLine {
     description: String,
     is_system: bool,
     is_active: bool,
+    requires_mfa: bool,
     staff_count: String,
     permission_count: String,
     href: String,
@@ -102,13 +113,17 @@ fn id_of(text: &str) -> Result<RoleId> {
 async fn list(user: PageUser, people: Data<&People>) -> poem::Result<Response> {
     let catalogue = people.catalogue();
     let roles = people.all_roles(&user.by).await?;
-    // The owner's role is given by ownership, not ticked here.
+    // The owner's role is given by ownership, not ticked here; what it asks for stands below the list.
+    let owner_role = roles.iter().find(|role| role.is_owner && user.by.rights.is_owner).map(|role| {
+        OwnerRole { requires_mfa: role.requires_mfa, action: format!("{}/mfa", path_of(role.id)) }
+    });
     let lines = roles.into_iter().filter(|role| !role.is_owner).map(|role| RoleLine {
         href: path_of(role.id),
         copy_action: format!("{}/copy", path_of(role.id)),
         id: role.id.to_string(),
         is_system: role.is_default,
         is_active: role.is_active,
+        requires_mfa: role.requires_mfa,
         staff_count: role.staff_count.to_string(),
         permission_count: role.permissions.iter().filter(|c| catalogue.find(c).is_some()).count().to_string(),
         name: role.name,
@@ -118,6 +133,7 @@ async fn list(user: PageUser, people: Data<&People>) -> poem::Result<Response> {
         roles: lines.collect(),
         permission_total: catalogue.all().len().to_string(),
         can_create: user.by.require::<ManageRoles>().is_ok(),
+        owner_role,
     };
     Ok(user.render("access/roles_list.html", "Roles", &view)?)
 }
@@ -148,8 +164,9 @@ fn form_page(user: &PageUser, people: &People, role: Option<&Role>, held: &[Stri
     let form = match role {
         Some(role) => FormView::empty(path_of(role.id), &["permissions"])
             .with("name", role.name.clone())
-            .with("description", role.description.clone()),
-        None => FormView::empty("/roles", &["name", "description", "permissions"]),
+            .with("description", role.description.clone())
+            .with("requires_mfa", if role.requires_mfa { "true" } else { "" }),
+        None => FormView::empty("/roles", &["name", "description", "permissions", "requires_mfa"]),
     };
     let card = role.map(|role| RoleCard {
         id: role.id.to_string(),
@@ -177,14 +194,24 @@ async fn blank(user: PageUser, people: Data<&People>) -> poem::Result<Response> 
 async fn create(user: PageUser, form: CheckedForm, people: Data<&People>) -> poem::Result<Response> {
     let held = ticked(&form);
     let made = async {
-        let new = NewRole::parse(people.catalogue(), form.get("name"), form.get("description"), &held)?;
+        let new = NewRole::parse(
+            people.catalogue(),
+            form.get("name"),
+            form.get("description"),
+            &held,
+            form.has("requires_mfa"),
+        )?;
         people.create_role(&user.by, &new).await
     };
     match made.await {
         Ok(role) => Ok(user.then("/roles", &Flash::success(format!("The role {} was made.", role.name)))),
         Err(error) => {
             let mut page = form_page(&user, &people, None, &held);
-            page.form = page.form.typed(&form).failed(error)?;
+            page.form = page.form.typed(&form);
+            if !form.has("requires_mfa") {
+                page.form = page.form.with("requires_mfa", "");
+            }
+            page.form = page.form.failed(error)?;
             Ok(user.render_with(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "access/role_form.html",
@@ -232,17 +259,40 @@ async fn change(
             Some(form.get("description")),
             Some(&held),
             None,
-        )?;
+        )?
+        .requiring_mfa(Some(form.has("requires_mfa")));
         people.change_role(&user.by, id, &changes).await
     };
     match made.await {
         Ok(role) => Ok(user.then("/roles", &Flash::success(format!("The role {} was saved.", role.name)))),
         Err(error) => {
             let mut page = form_page(&user, &people, Some(&role), &held);
-            page.form = page.form.typed(&form).failed(error)?;
+            page.form = page.form.typed(&form);
+            if !form.has("requires_mfa") {
+                page.form = page.form.with("requires_mfa", "");
+            }
+            page.form = page.form.failed(error)?;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(user.render_with(status, "access/role_form.html", &role.name, &page)?)
         }
+    }
+}
+
+/// Whether owners sign in with a second step.
+#[handler]
+async fn change_owner_mfa(
+    user: PageUser,
+    id: Path<String>,
+    form: CheckedForm,
+    people: Data<&People>,
+) -> poem::Result<Response> {
+    let wanted = form.get("requires_mfa") == "true";
+    let changes = RoleChanges::default().requiring_mfa(Some(wanted));
+    let saved =
+        if wanted { "Owners sign in with a second step now." } else { "Owners choose for themselves now." };
+    match people.change_role(&user.by, id_of(&id)?, &changes).await {
+        Ok(_) => Ok(user.then("/roles", &Flash::success(saved))),
+        Err(error) => refused(&user, "/roles", error),
     }
 }
 

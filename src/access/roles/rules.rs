@@ -5,7 +5,7 @@ use super::{
     store::{self, After},
 };
 use crate::{
-    access::{by::By, right::Catalogue},
+    access::{by::By, mfa, right::Catalogue},
     audit::{self, Event},
     db::TenantTx,
     error::{Error, Result},
@@ -49,10 +49,15 @@ pub async fn change_role(
     changes: &RoleChanges,
 ) -> Result<Role> {
     let was = store::lock_role(tx, id).await?;
-    refuse_owner_role(&was)?;
+    if !(was.is_owner && by.rights.is_owner && changes.is_about_mfa_alone()) {
+        refuse_owner_role(&was)?;
+    }
     must_hold(by, catalogue, &was.permissions)?;
     let role = changes.over(&was);
     must_hold(by, catalogue, &role.permissions)?;
+    if role.requires_mfa && !was.requires_mfa {
+        refuse_to_lock_oneself_out(tx, by, &role).await?;
+    }
     let (before, after) = audit::changes(&was.told(), &role.told());
     if after.is_none() {
         return Ok(was);
@@ -78,7 +83,9 @@ pub async fn copy_role(
     };
     // Codes of features that are gone are not copied.
     let permissions = of.permissions.into_iter().filter(|code| catalogue.find(code).is_some()).collect();
-    create_role(tx, by, catalogue, &NewRole { name, description: of.description, permissions }).await
+    let requires_mfa = of.requires_mfa;
+    create_role(tx, by, catalogue, &NewRole { name, description: of.description, permissions, requires_mfa })
+        .await
 }
 
 pub async fn delete_role(tx: &TenantTx, by: &By, catalogue: &Catalogue, id: RoleId) -> Result<Role> {
@@ -97,6 +104,18 @@ pub async fn delete_role(tx: &TenantTx, by: &By, catalogue: &Catalogue, id: Role
     store::delete_role(tx, id).await?;
     record(tx, by, "role.deleted", &role, Some(role.told()), None).await?;
     Ok(role)
+}
+
+/// Who asks a second factor of others and of themselves has one first: else their next click would lead away from what they do.
+async fn refuse_to_lock_oneself_out(tx: &TenantTx, by: &By, role: &Role) -> Result<()> {
+    let Some(staff) = by.staff() else { return Ok(()) };
+    if store::has_role(tx, staff, role.id).await? && !mfa::is_on(tx, staff).await? {
+        return Err(Error::conflict(
+            "own_mfa_first",
+            "You have this role yourself: set up your own two-step sign-in first, on your account's page.",
+        ));
+    }
+    Ok(())
 }
 
 fn refuse_owner_role(role: &Role) -> Result<()> {

@@ -6,7 +6,7 @@ use super::model::{NewRole, Role};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
-    types::{Cursor, Limit, RoleId},
+    types::{Cursor, Limit, RoleId, StaffId},
 };
 
 /// More roles than this nobody can tell apart.
@@ -15,7 +15,7 @@ pub(super) const ROLES_MAX: i64 = 200;
 macro_rules! select_role {
     ($rest:literal) => {
         concat!(
-            "SELECT r.id, r.name, r.description, r.permissions, r.is_active, r.is_default, r.is_owner, ",
+            "SELECT r.id, r.name, r.description, r.permissions, r.is_active, r.is_default, r.is_owner, r.requires_mfa, ",
             "(SELECT count(*) FROM staff_role sr WHERE sr.role_id = r.id) AS staff_count, r.created_at, r.updated_at ",
             "FROM role r ",
             $rest
@@ -32,6 +32,7 @@ fn role_of(row: &Row) -> Role {
         is_active: row.get("is_active"),
         is_default: row.get("is_default"),
         is_owner: row.get("is_owner"),
+        requires_mfa: row.get("requires_mfa"),
         staff_count: row.get("staff_count"),
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
@@ -91,8 +92,8 @@ fn name_taken() -> Error {
 
 pub(super) async fn insert_role(tx: &TenantTx, id: RoleId, new: &NewRole) -> Result<()> {
     tx.execute(
-        "INSERT INTO role (id, name, description, permissions) VALUES ($1, $2, $3, $4)",
-        &[&id, &new.name, &new.description, &new.permissions],
+        "INSERT INTO role (id, name, description, permissions, requires_mfa) VALUES ($1, $2, $3, $4, $5)",
+        &[&id, &new.name, &new.description, &new.permissions, &new.requires_mfa],
     )
     .await
     .on_constraint("role_name_key", name_taken)?;
@@ -101,8 +102,9 @@ pub(super) async fn insert_role(tx: &TenantTx, id: RoleId, new: &NewRole) -> Res
 
 pub(super) async fn update_role(tx: &TenantTx, role: &Role) -> Result<()> {
     tx.execute(
-        "UPDATE role SET name = $2, description = $3, permissions = $4, is_active = $5, updated_at = now() WHERE id = $1",
-        &[&role.id, &role.name, &role.description, &role.permissions, &role.is_active],
+        "UPDATE role SET name = $2, description = $3, permissions = $4, is_active = $5, requires_mfa = $6, updated_at = now()
+         WHERE id = $1",
+        &[&role.id, &role.name, &role.description, &role.permissions, &role.is_active, &role.requires_mfa],
     )
     .await
     .on_constraint("role_name_key", name_taken)?;
@@ -114,6 +116,14 @@ pub(super) async fn delete_role(tx: &TenantTx, id: RoleId) -> Result<()> {
         .await
         .on_constraint("staff_role_role_id_fkey", in_use)?;
     Ok(())
+}
+
+/// Whether this person has the role.
+pub(super) async fn has_role(tx: &TenantTx, staff: StaffId, role: RoleId) -> Result<bool> {
+    let row = tx
+        .query_opt("SELECT 1 FROM staff_role WHERE staff_id = $1 AND role_id = $2", &[&staff, &role])
+        .await?;
+    Ok(row.is_some())
 }
 
 pub(super) fn in_use() -> Error {

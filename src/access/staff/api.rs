@@ -15,11 +15,14 @@ use super::{
 use crate::{
     access::{
         extract::ApiUser,
-        people::{Invitation, People},
+        pages::device_of,
+        people::{Invitation, Link, People},
+        right::Owner,
+        sessions::Stay,
     },
     error::Result,
     types::{Cursor, Limit},
-    web::{Body, Created, Json},
+    web::{Body, Created, Json, NoContent},
 };
 
 #[derive(Tags)]
@@ -47,6 +50,11 @@ pub struct StaffView {
     is_owner: bool,
     /// False until an invited person has chosen a password.
     has_password: bool,
+    /// Signs in with a second step.
+    has_mfa: bool,
+    /// Until when an invitation that was not accepted yet counts; null when it is too old, and for everybody else.
+    #[oai(nullable)]
+    invited_until: Option<DateTime<Utc>>,
     roles: Vec<StaffRole>,
     #[oai(nullable)]
     last_signed_in_at: Option<DateTime<Utc>>,
@@ -63,6 +71,8 @@ impl From<Member> for StaffView {
             email: member.email,
             is_active: member.is_active,
             has_password: member.has_password,
+            has_mfa: member.has_mfa,
+            invited_until: member.invited_until,
             roles: member
                 .roles
                 .into_iter()
@@ -140,6 +150,58 @@ pub struct ResetLink {
     expires_at: DateTime<Utc>,
 }
 
+/// A browser in which somebody is signed in.
+#[derive(Debug, Serialize, Object)]
+pub struct StaffSession {
+    id: Uuid,
+    /// As far as the browser's name for itself says so: "Chrome on Linux".
+    device: String,
+    #[oai(nullable)]
+    address: Option<String>,
+    created_at: DateTime<Utc>,
+    last_seen_at: DateTime<Utc>,
+}
+
+impl From<Stay> for StaffSession {
+    fn from(stay: Stay) -> Self {
+        Self {
+            id: stay.id.0,
+            device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
+            address: stay.address,
+            created_at: stay.created_at,
+            last_seen_at: stay.last_seen_at,
+        }
+    }
+}
+
+/// Where somebody is signed in.
+#[derive(Debug, Serialize, Object)]
+pub struct StaffSessions {
+    items: Vec<StaffSession>,
+}
+
+/// What handing the ownership over takes.
+#[derive(Debug, Object)]
+#[oai(rename = "OwnershipTransfer")]
+pub struct OwnershipBody {
+    /// The caller's own, once more.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    current_password: String,
+    /// The role that the caller has from then on.
+    role_id: Uuid,
+}
+
+impl ResetLink {
+    fn of(member: Member, link: Link, by_mail: bool) -> Self {
+        Self {
+            email: member.email,
+            was_mailed: link.was_mailed,
+            link: (!by_mail).then_some(link.url),
+            expires_at: link.expires_at,
+        }
+    }
+}
+
 /// Operations on staff.
 pub struct StaffApi {
     people: People,
@@ -165,6 +227,8 @@ impl StaffApi {
         #[oai(validator(max_length = 100))]
         search: Query<Option<String>>,
         is_active: Query<Option<bool>>,
+        /// Those who have been invited and have not chosen a password yet; or those who have.
+        is_invited: Query<Option<bool>>,
         /// 1-200; 25 unless said otherwise.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<i64>>,
@@ -175,19 +239,11 @@ impl StaffApi {
     ) -> Result<Json<StaffList>> {
         let limit = Limit::parse(limit.0)?;
         let after = cursor.0.as_deref().map(Cursor::decode).transpose()?;
-        let filter = StaffFilter { search: search.0, is_active: is_active.0 };
+        let filter = StaffFilter { search: search.0, is_active: is_active.0, is_invited: is_invited.0 };
         let after = after.as_ref().map(|cursor| &cursor.0);
         let (members, next) = self.people.list_staff(&by, &filter, after, limit).await?;
-        let total = if total.0 == Some(true) {
-            let (active, disabled) = self.people.count_staff(&by, &filter).await?;
-            Some(match filter.is_active {
-                Some(true) => active,
-                Some(false) => disabled,
-                None => active + disabled,
-            })
-        } else {
-            None
-        };
+        let total =
+            if total.0 == Some(true) { Some(self.people.count_staff(&by, &filter).await?) } else { None };
         Ok(Json(StaffList {
             items: members.into_iter().map(StaffView::from).collect(),
             next_cursor: next.map(|mark| Cursor(mark).encode()).transpose()?,
@@ -197,7 +253,7 @@ impl StaffApi {
 
     /// Add a person
     ///
-    /// They have no password yet: a mailed link lets them choose one. 403 when a role holds more than the caller does.
+    /// They are invited: a mailed link lets them choose a password, once, within seven days. 403 when a role holds more than the caller does.
     #[oai(path = "/staff", method = "post", operation_id = "create_staff")]
     async fn create_staff(
         &self,
@@ -237,6 +293,82 @@ impl StaffApi {
         Ok(Json(self.people.change_staff(&by, id.0.into(), &changes).await?.into()))
     }
 
+    /// Send an invitation again
+    ///
+    /// The link before leads nowhere from now on; the new one counts once, for seven days. 409 `already_accepted` when the person
+    /// has chosen a password, `staff_disabled` when the invitation was revoked; 403 for a person who may do more than the caller.
+    #[oai(path = "/staff/:id/invitation", method = "post", operation_id = "resend_invitation")]
+    async fn resend_invitation(
+        &self,
+        by: ApiUser<ManageStaff>,
+        id: Path<Uuid>,
+        body: Body<ResetLinkBody>,
+    ) -> Result<Created<ResetLink>> {
+        let by_mail = body.0.send_mail != Some(false);
+        let (member, link) = self.people.resend_invitation(&by, id.0.into(), by_mail).await?;
+        Ok(Created(ResetLink::of(member, link, by_mail)))
+    }
+
+    /// Revoke an invitation
+    ///
+    /// Its link leads nowhere, and the person is switched off. 409 `already_accepted` when they have chosen a password.
+    #[oai(path = "/staff/:id/invitation", method = "delete", operation_id = "revoke_invitation")]
+    async fn revoke_invitation(&self, by: ApiUser<ManageStaff>, id: Path<Uuid>) -> Result<NoContent> {
+        self.people.revoke_invitation(&by, id.0.into()).await?;
+        Ok(NoContent)
+    }
+
+    /// List a person's sessions
+    ///
+    /// Browsers in which they are signed in now, the one seen last first, at most fifty.
+    #[oai(path = "/staff/:id/sessions", method = "get", operation_id = "list_staff_sessions")]
+    async fn list_staff_sessions(
+        &self,
+        by: ApiUser<ManageStaff>,
+        id: Path<Uuid>,
+    ) -> Result<Json<StaffSessions>> {
+        let stays = self.people.sessions_of(&by, id.0.into()).await?;
+        Ok(Json(StaffSessions { items: stays.into_iter().map(StaffSession::from).collect() }))
+    }
+
+    /// Sign a person out
+    ///
+    /// Everywhere: every session ends, and every sign-in of a program. 403 for a person who may do more than the caller, 409
+    /// `own_account` for oneself.
+    #[oai(path = "/staff/:id/sessions", method = "delete", operation_id = "end_staff_sessions")]
+    async fn end_staff_sessions(&self, by: ApiUser<ManageStaff>, id: Path<Uuid>) -> Result<NoContent> {
+        self.people.end_sessions_of(&by, id.0.into()).await?;
+        Ok(NoContent)
+    }
+
+    /// Hand the ownership over
+    ///
+    /// The person becomes an owner in the caller's place, who has `role_id` from then on. Owners only, with their password. 409
+    /// `not_accepted`, `staff_disabled`, `already_owner` and `own_account` say who cannot become it.
+    #[oai(path = "/staff/:id/ownership", method = "post", operation_id = "transfer_ownership")]
+    async fn transfer_ownership(
+        &self,
+        by: ApiUser<Owner>,
+        id: Path<Uuid>,
+        body: Body<OwnershipBody>,
+    ) -> Result<Json<StaffView>> {
+        let OwnershipBody { current_password, role_id } = body.0;
+        let heir =
+            self.people.transfer_ownership(&by, id.0.into(), role_id.into(), &current_password).await?;
+        Ok(Json(heir.into()))
+    }
+
+    /// Take a person's second step away
+    ///
+    /// For somebody who has lost the app and the recovery codes: they are signed out, and their password alone signs them in until
+    /// they set up another. 403 for a person who may do more than the caller; 409 `mfa_off` when there is nothing to take away,
+    /// `own_account` for oneself.
+    #[oai(path = "/staff/:id/mfa", method = "delete", operation_id = "remove_staff_mfa")]
+    async fn remove_staff_mfa(&self, by: ApiUser<ManageStaff>, id: Path<Uuid>) -> Result<NoContent> {
+        self.people.remove_mfa(&by, id.0.into()).await?;
+        Ok(NoContent)
+    }
+
     /// Make a sign-in link
     ///
     /// The old password works until the link is used.
@@ -249,11 +381,6 @@ impl StaffApi {
     ) -> Result<Created<ResetLink>> {
         let by_mail = body.0.send_mail != Some(false);
         let (member, link) = self.people.issue_reset_link(&by, id.0.into(), by_mail).await?;
-        Ok(Created(ResetLink {
-            email: member.email,
-            was_mailed: link.was_mailed,
-            link: (!by_mail).then_some(link.url),
-            expires_at: link.expires_at,
-        }))
+        Ok(Created(ResetLink::of(member, link, by_mail)))
     }
 }

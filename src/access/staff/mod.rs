@@ -1,20 +1,24 @@
 //! Staff: the people who work for a tenant.
 //!
 //! Owns `staff` and `staff_role`. An owner is changed by owners alone; nobody takes over, switches off or lets in again a
-//! person who may do more than they may themselves; the last owner stays.
+//! person who may do more than they may themselves; the last owner stays. Whoever was added and has not chosen a password yet
+//! is invited: their link counts once and for seven days, and can be sent anew or revoked.
 
 mod api;
 mod model;
+mod ownership;
+mod ownership_pages;
 mod pages;
 mod rules;
 mod store;
 
 pub use api::StaffApi;
-pub use model::{Member, NewStaff, StaffChanges, StaffFilter, StaffMark};
+pub use model::{Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark};
+pub(super) use ownership::{end_sessions_of, transfer_ownership};
 pub use pages::pages;
-pub(super) use rules::{change_staff, create_staff, lock_within_reach};
+pub(super) use rules::{change_staff, create_staff, lock_invited, lock_within_reach, revoke_invitation};
 pub use store::{Colleague, colleagues, find_colleague};
-pub(super) use store::{count_by_state, find_by_email, get_member, list_page};
+pub(super) use store::{count_by_state, count_members, find_by_email, get_member, list_page};
 
 use super::{right::rights, shell::NavItem};
 

@@ -31,6 +31,10 @@ pub struct Member {
     pub email: String,
     pub is_active: bool,
     pub has_password: bool,
+    /// They sign in with a second factor.
+    pub has_mfa: bool,
+    /// Until when the invitation counts of somebody who has not accepted it yet; None when it is too old, or there is no link.
+    pub invited_until: Option<DateTime<Utc>>,
     pub last_signed_in_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -41,6 +45,11 @@ pub struct Member {
 impl Member {
     pub fn is_owner(&self) -> bool {
         self.roles.iter().any(|role| role.is_owner)
+    }
+
+    /// They have been added and have not chosen a password yet.
+    pub fn is_invited(&self) -> bool {
+        self.is_active && !self.has_password
     }
 
     /// As the audit trail remembers the person.
@@ -158,6 +167,17 @@ pub struct StaffFilter {
     /// A part of the name or address.
     pub search: Option<String>,
     pub is_active: Option<bool>,
+    /// Those who have not chosen a password yet, or those who have.
+    pub is_invited: Option<bool>,
+}
+
+/// How many people a search finds, for the tabs of the list.
+#[derive(Debug, Clone, Copy)]
+pub struct StaffCounts {
+    pub active: i64,
+    /// Of those who are active.
+    pub invited: i64,
+    pub disabled: i64,
 }
 
 impl StaffFilter {

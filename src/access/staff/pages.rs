@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     ManageStaff, ViewStaff,
-    model::{HeldRole, Member, NewStaff, StaffChanges, StaffFilter, is_self, may_give},
+    model::{HeldRole, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, is_self, may_give},
 };
 use crate::{
     access::{
         guard::{CheckedForm, Guarded, PageUser},
+        pages::device_of,
         people::{Invitation, Link, People},
         shell::initials,
     },
@@ -35,7 +36,11 @@ pub fn pages(table: &mut RouteTable) {
         .page::<ManageStaff>(Method::POST, "/staff/:id", change)
         .page::<ManageStaff>(Method::POST, "/staff/:id/disable", disable)
         .page::<ManageStaff>(Method::POST, "/staff/:id/enable", enable)
-        .page::<ManageStaff>(Method::POST, "/staff/:id/reset-link", reset_link);
+        .page::<ManageStaff>(Method::POST, "/staff/:id/reset-link", reset_link)
+        .page::<ManageStaff>(Method::POST, "/staff/:id/invitation", resend_invitation)
+        .page::<ManageStaff>(Method::POST, "/staff/:id/invitation/revoke", revoke_invitation)
+        .page::<ManageStaff>(Method::POST, "/staff/:id/mfa/remove", remove_mfa);
+    super::ownership_pages::pages(table);
 }
 
 #[derive(Serialize)]
@@ -58,6 +63,8 @@ struct StaffLine {
     is_owner: bool,
     is_active: bool,
     is_self: bool,
+    has_mfa: bool,
+    is_invited: bool,
     last_sign_in: Option<Moment>,
     href: String,
 }
@@ -93,9 +100,27 @@ struct PersonCard {
     is_active: bool,
     is_owner: bool,
     is_self: bool,
+    has_mfa: bool,
+    remove_mfa_action: String,
+    is_invited: bool,
+    invited_until: Option<Moment>,
+    last_sign_in: Option<Moment>,
+    resend_action: String,
+    revoke_action: String,
+    end_sessions_action: String,
+    /// Only where the ownership could go to them.
+    ownership_href: Option<String>,
+    sessions: Vec<StayLine>,
     disable_action: String,
     enable_action: String,
     reset_action: String,
+}
+
+#[derive(Serialize)]
+struct StayLine {
+    device: String,
+    address: String,
+    last_seen: Moment,
 }
 
 #[derive(Serialize)]
@@ -120,11 +145,11 @@ struct CreatedPerson<'a> {
     email: &'a str,
 }
 
-fn path_of(id: StaffId) -> String {
+pub(super) fn path_of(id: StaffId) -> String {
     format!("/staff/{id}")
 }
 
-fn id_of(text: &str) -> Result<StaffId> {
+pub(super) fn id_of(text: &str) -> Result<StaffId> {
     text.parse().map_err(|_no_id| Error::not_found("member of staff"))
 }
 
@@ -156,16 +181,19 @@ async fn list(user: PageUser, query: Query<ListQuery>, people: Data<&People>) ->
         "disabled" => Some(false),
         _ => None,
     };
-    let state = if is_active.is_some() { query.state.as_str() } else { "" };
-    let filter = StaffFilter { search: Some(query.q.clone()), is_active };
+    let is_invited = (query.state == "invited").then_some(true);
+    let is_known = is_active.is_some() || is_invited.is_some();
+    let state = if is_known { query.state.as_str() } else { "" };
+    let filter = StaffFilter { search: Some(query.q.clone()), is_active, is_invited };
     let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let (members, next) =
         people.list_staff(&user.by, &filter, after.as_ref().map(|cursor| &cursor.0), PAGE).await?;
-    let (active, disabled) = people.count_staff(&user.by, &filter).await?;
-    let total = match is_active {
-        Some(true) => active,
-        Some(false) => disabled,
-        None => active + disabled,
+    let StaffCounts { active, invited, disabled } = people.count_staff_by_state(&user.by, &filter).await?;
+    let total = match state {
+        "active" => active,
+        "invited" => invited,
+        "disabled" => disabled,
+        _ => active + disabled,
     };
     let tab = |label, wanted: &str, count: i64| Tab {
         label,
@@ -180,6 +208,7 @@ async fn list(user: PageUser, query: Query<ListQuery>, people: Data<&People>) ->
         tabs: vec![
             tab("All", "", active + disabled),
             tab("Active", "active", active),
+            tab("Invited", "invited", invited),
             tab("Disabled", "disabled", disabled),
         ],
         pager: Pager {
@@ -202,12 +231,19 @@ fn line_of(user: &PageUser, member: Member) -> StaffLine {
         is_owner: member.is_owner(),
         is_active: member.is_active,
         is_self: is_self(&user.by, &member),
+        has_mfa: member.has_mfa,
+        is_invited: member.is_invited(),
         last_sign_in: member.last_signed_in_at.map(|at| Moment::at(at, zone)),
         href: path_of(member.id),
         name: member.name,
         email: member.email,
         roles: member.roles.into_iter().map(|role| role.name).collect(),
     }
+}
+
+/// Whether the ownership could go to this person.
+fn may_inherit(user: &PageUser, member: &Member) -> bool {
+    member.is_active && member.has_password && !member.is_owner() && !is_self(&user.by, member)
 }
 
 /// The form of a new person, or of one who is there.
@@ -235,6 +271,18 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
             .with("email", member.email.clone()),
         None => FormView::empty("/staff", &["name", "email", "roles"]).with("send_mail", "true"),
     };
+    let zone = user.tenant().time_zone.0;
+    let sessions = match member {
+        Some(member) if user.by.require::<ManageStaff>().is_ok() => {
+            people.sessions_of(&user.by, member.id).await?
+        }
+        _ => Vec::new(),
+    };
+    let sessions = sessions.into_iter().map(|stay| StayLine {
+        device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
+        address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
+        last_seen: Moment::at(stay.last_seen_at, zone),
+    });
     Ok(FormPage {
         roles: roles.collect(),
         chosen_roles: member
@@ -246,6 +294,17 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
             is_active: member.is_active,
             is_owner: member.is_owner(),
             is_self: is_self(&user.by, member),
+            has_mfa: member.has_mfa,
+            remove_mfa_action: format!("{}/mfa/remove", path_of(member.id)),
+            is_invited: member.is_invited(),
+            invited_until: member.invited_until.map(|at| Moment::at(at, zone)),
+            last_sign_in: member.last_signed_in_at.map(|at| Moment::at(at, zone)),
+            resend_action: format!("{}/invitation", path_of(member.id)),
+            revoke_action: format!("{}/invitation/revoke", path_of(member.id)),
+            end_sessions_action: format!("{}/sessions/end", path_of(member.id)),
+            ownership_href: (user.by.rights.is_owner && may_inherit(user, member))
+                .then(|| format!("{}/ownership", path_of(member.id))),
+            sessions: sessions.collect(),
             disable_action: format!("{}/disable", path_of(member.id)),
             enable_action: format!("{}/enable", path_of(member.id)),
             reset_action: format!("{}/reset-link", path_of(member.id)),
@@ -393,8 +452,51 @@ async fn reset_link(user: PageUser, id: Path<String>, people: Data<&People>) -> 
     }
 }
 
+#[handler]
+async fn resend_invitation(
+    user: PageUser,
+    id: Path<String>,
+    people: Data<&People>,
+) -> poem::Result<Response> {
+    let id = id_of(&id)?;
+    match people.resend_invitation(&user.by, id, true).await {
+        Ok((member, link)) => {
+            Ok(show_link(&user, &format!("{} is invited again", member.name), &member, &link)?)
+        }
+        Err(error) => refused(&user, &path_of(id), error),
+    }
+}
+
+#[handler]
+async fn revoke_invitation(
+    user: PageUser,
+    id: Path<String>,
+    people: Data<&People>,
+) -> poem::Result<Response> {
+    let id = id_of(&id)?;
+    match people.revoke_invitation(&user.by, id).await {
+        Ok(member) => {
+            let said = format!("The invitation of {} was revoked.", member.name);
+            Ok(user.then("/staff?state=invited", &Flash::success(said)))
+        }
+        Err(error) => refused(&user, &path_of(id), error),
+    }
+}
+
+#[handler]
+async fn remove_mfa(user: PageUser, id: Path<String>, people: Data<&People>) -> poem::Result<Response> {
+    let id = id_of(&id)?;
+    match people.remove_mfa(&user.by, id).await {
+        Ok(member) => {
+            let said = format!("{} signs in with the password alone now, and was signed out.", member.name);
+            Ok(user.then(&path_of(id), &Flash::success(said)))
+        }
+        Err(error) => refused(&user, &path_of(id), error),
+    }
+}
+
 /// What the state of the world refuses is said on the page that the person came from.
-fn refused(user: &PageUser, path: &str, error: Error) -> poem::Result<Response> {
+pub(super) fn refused(user: &PageUser, path: &str, error: Error) -> poem::Result<Response> {
     match error {
         Error::Conflict { detail, .. } => Ok(user.then(path, &Flash::error(detail))),
         other => Err(other.into()),

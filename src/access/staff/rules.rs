@@ -85,6 +85,27 @@ pub async fn lock_within_reach(tx: &TenantTx, by: &By, catalogue: &Catalogue, id
     Ok(member)
 }
 
+/// The person, locked, who has not accepted the invitation yet.
+pub async fn lock_invited(tx: &TenantTx, by: &By, catalogue: &Catalogue, id: StaffId) -> Result<Member> {
+    let member = lock_within_reach(tx, by, catalogue, id).await?;
+    if member.has_password {
+        return Err(Error::conflict("already_accepted", "This person has accepted the invitation already."));
+    }
+    Ok(member)
+}
+
+/// Takes an invitation back: its link leads nowhere, and the person is switched off.
+pub async fn revoke_invitation(tx: &TenantTx, by: &By, catalogue: &Catalogue, id: StaffId) -> Result<Member> {
+    let was = lock_invited(tx, by, catalogue, id).await?;
+    let member = Member { is_active: false, invited_until: None, ..was.clone() };
+    keep_an_owner(tx, &was, &member).await?;
+    let (before, after) = audit::changes(&was.told(), &member.told());
+    store::update_staff(tx, &member).await?;
+    end_what_ends(tx, &was, &member).await?;
+    record(tx, by, "staff.invitation_revoked", &member, before, after).await?;
+    Ok(member)
+}
+
 fn action_of(was: &Member, now: &Member) -> &'static str {
     match (was.is_active, now.is_active) {
         (true, false) => "staff.disabled",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::model::{HeldRole, Member, StaffFilter, StaffMark};
+use super::model::{HeldRole, Member, StaffCounts, StaffFilter, StaffMark};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
@@ -18,6 +18,9 @@ macro_rules! select_staff {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.name, s.email, s.is_active, s.password_hash IS NOT NULL AS has_password, ",
+            "EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa, ",
+            "CASE WHEN s.password_hash IS NULL THEN (SELECT max(l.expires_at) FROM one_time_link l WHERE l.staff_id = s.id ",
+            "AND l.purpose = 'set_password' AND l.used_at IS NULL AND l.expires_at > now()) END AS invited_until, ",
             "s.last_signed_in_at, s.created_at, s.updated_at FROM staff s ",
             $rest
         )
@@ -31,6 +34,8 @@ fn member_of(row: &Row) -> Member {
         email: row.get("email"),
         is_active: row.get("is_active"),
         has_password: row.get("has_password"),
+        has_mfa: row.get("has_mfa"),
+        invited_until: row.get("invited_until"),
         last_signed_in_at: row.get("last_signed_in_at"),
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
@@ -82,9 +87,10 @@ pub async fn list_members(
                 "WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)
                     AND ($2::boolean IS NULL OR s.is_active = $2)
                     AND ($3::text IS NULL OR (lower(s.name), s.id) > (lower($3), $4::uuid))
+                    AND ($6::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL) = $6)
                  ORDER BY lower(s.name), s.id LIMIT $5"
             ),
-            &[&filter.pattern(), &filter.is_active, &name, &id, &limit.and_one()],
+            &[&filter.pattern(), &filter.is_active, &name, &id, &limit.and_one(), &filter.is_invited],
         )
         .await?;
     with_roles(tx, rows.iter().map(member_of).collect()).await
@@ -104,16 +110,30 @@ pub async fn list_page(
     Ok((members, next))
 }
 
-/// How many people a search finds: active, and switched off.
-pub async fn count_by_state(tx: &TenantTx, filter: &StaffFilter) -> Result<(i64, i64)> {
+/// How many people a filter finds.
+pub async fn count_members(tx: &TenantTx, filter: &StaffFilter) -> Result<i64> {
     let row = tx
         .query_one(
-            "SELECT count(*) FILTER (WHERE s.is_active) AS active, count(*) FILTER (WHERE NOT s.is_active) AS disabled
+            "SELECT count(*) AS n FROM staff s WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)
+                AND ($2::boolean IS NULL OR s.is_active = $2)
+                AND ($3::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL) = $3)",
+            &[&filter.pattern(), &filter.is_active, &filter.is_invited],
+        )
+        .await?;
+    Ok(row.get("n"))
+}
+
+/// How many people a search finds in each state, whichever state the filter names.
+pub async fn count_by_state(tx: &TenantTx, filter: &StaffFilter) -> Result<StaffCounts> {
+    let row = tx
+        .query_one(
+            "SELECT count(*) FILTER (WHERE s.is_active) AS active, count(*) FILTER (WHERE NOT s.is_active) AS disabled,
+                count(*) FILTER (WHERE s.is_active AND s.password_hash IS NULL) AS invited
              FROM staff s WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)",
             &[&filter.pattern()],
         )
         .await?;
-    Ok((row.get("active"), row.get("disabled")))
+    Ok(StaffCounts { active: row.get("active"), invited: row.get("invited"), disabled: row.get("disabled") })
 }
 
 async fn one(tx: &TenantTx, row: Option<Row>) -> Result<Option<Member>> {

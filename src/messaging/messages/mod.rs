@@ -33,8 +33,8 @@ use crate::{
 
 pub use api::MessagesApi;
 pub use body::ToBody;
-pub use deliveries::{DeliveryFilter, list as list_deliveries};
-pub use estimate::estimate;
+pub use deliveries::{Delivery, DeliveryFilter, list as list_deliveries};
+pub use estimate::{Estimate, estimate};
 pub use expand::people;
 pub use lane::{Lane, PARKED};
 pub use lists::ListsApi;
@@ -45,7 +45,7 @@ pub use pages::{
 };
 pub use rules::{cancel, check_ready, find_all, known_parts, pause, resume, send};
 pub use spoken::{Spoken, spoken};
-pub use store::{Hold, call_lane, held};
+pub use store::{Hold, Message, call_lane, held};
 pub use view::{EstimateView, MessageCounts};
 
 rights! { "Messages", PERMISSIONS:

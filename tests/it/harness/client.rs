@@ -55,6 +55,13 @@ impl Api {
         self.header("authorization", &format!("Bearer {credential}"))
     }
 
+    /// The same requests with this credential in the place of whatever they had.
+    pub fn only_bearer(&self, credential: &str) -> Self {
+        let mut other = self.clone();
+        other.headers.retain(|(name, _)| name != "authorization");
+        other.bearer(credential)
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None::<&str>, Vec::new()).await
     }

@@ -1,5 +1,6 @@
 //! One PostgreSQL and one server for all tests; a tenant per test keeps them apart.
 
+pub mod authenticator;
 mod browser;
 mod client;
 pub mod mailbox;
@@ -9,6 +10,7 @@ mod server;
 
 pub use browser::{Browser, between};
 pub use client::{Answer, Api};
+pub use people::Person;
 pub use postgres::{database, sql};
 pub use server::{Server, Settings, program, shared};
 

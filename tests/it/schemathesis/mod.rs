@@ -96,6 +96,7 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.domains(&zone).await;
     walk.a_stay(&tenant.owner_email).await;
     let schema = tenant.schema().await;
+    walk.second_step(&sql(&server.database).await, &schema).await;
     walk.isp(&sql(&server.database).await, &schema).await;
     walk.messaging().await;
     walk.messages(&sql(&server.database).await, &schema).await;

@@ -168,6 +168,41 @@ impl Walk {
         self.call("POST /consents", "", said).await;
     }
 
+    /// Somebody who has lost the app of their second step, set up behind the scenes.
+    pub async fn second_step(&mut self, client: &Client, schema: &str) {
+        let role =
+            self.make("POST /roles", json!({"name": "Till", "permissions": [], "requires_mfa": true})).await;
+        let new = json!({"name": "Lia", "email": "lia@x.example", "role_ids": [role]});
+        let person = self.make("POST /staff", new).await;
+        let app = format!(
+            "INSERT INTO {schema}.totp (id, staff_id, sealed_secret, confirmed_at)
+             VALUES (gen_random_uuid(), $1, 'x', now())"
+        );
+        client.execute(&app, &[&person.parse::<uuid::Uuid>().unwrap()]).await.unwrap();
+        self.call("DELETE /staff/{id}/mfa", &person, Value::Null).await;
+        self.see("GET /staff/{id}/sessions", &person).await;
+        self.see("DELETE /staff/{id}/sessions", &person).await;
+        self.there_and_back(client, schema).await;
+    }
+
+    /// The ownership goes to somebody with the owner's password, and comes back.
+    async fn there_and_back(&mut self, client: &Client, schema: &str) {
+        let role = self.make("POST /roles", json!({"name": "Former owner", "permissions": []})).await;
+        let new = json!({"name": "Hal", "email": "hal@x.example", "role_ids": [role]});
+        let heir = self.make("POST /staff", new).await;
+        let owner: uuid::Uuid = self.owner.parse().unwrap();
+        let password = format!(
+            "UPDATE {schema}.staff SET password_hash = (SELECT password_hash FROM {schema}.staff WHERE id = $1) WHERE id = $2"
+        );
+        client.execute(&password, &[&owner, &heir.parse::<uuid::Uuid>().unwrap()]).await.unwrap();
+        let given = json!({"current_password": PASSWORD, "role_id": role});
+        self.call("POST /staff/{id}/ownership", &heir, given.clone()).await;
+        let asked = json!({"email": "hal@x.example", "password": PASSWORD});
+        let tokens = self.api.post("/api/v1/auth/token", asked).await.expect(200);
+        let hal = self.api.only_bearer(&text(&tokens, "/access_token"));
+        hal.post(&format!("/api/v1/staff/{}/ownership", self.owner), given).await.expect(200);
+    }
+
     pub async fn people(&mut self) {
         let role =
             self.make("POST /roles", json!({"name": "Clerk", "permissions": ["customers.view"]})).await;
@@ -178,7 +213,11 @@ impl Walk {
         let new = json!({"name": "Pat", "email": "pat@x.example", "role_ids": [role]});
         let person = self.make("POST /staff", new).await;
         self.call("PATCH /staff/{id}", &person, json!({"name": "Pat Clerk"})).await;
+        self.call("POST /staff/{id}/invitation", &person, json!({"send_mail": false})).await;
         self.call("POST /staff/{id}/reset-link", &person, json!({"send_mail": false})).await;
+        let new = json!({"name": "Ina", "email": "ina@x.example", "role_ids": [role]});
+        let invited = self.make("POST /staff", new).await;
+        self.call("DELETE /staff/{id}/invitation", &invited, Value::Null).await;
         let new = json!({"name": "Billing bridge", "scopes": ["customers.read"]});
         let key = self.call("POST /api-keys", "", new.clone()).await;
         let key = text(&key, if key.get("id").is_some() { "/id" } else { "/key/id" });

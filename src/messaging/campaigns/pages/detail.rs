@@ -4,11 +4,13 @@ use poem::{
     Response, handler,
     web::{Data, Path},
 };
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::{PATH, tone};
 use crate::{
     access::PageUser,
+    db::TenantTx,
     error::{Error, Result},
     messaging::{
         Messaging,
@@ -17,11 +19,13 @@ use crate::{
             model::{Campaign, State},
             rules,
         },
+        contacts,
         messages::{
-            self, DeliveryFilter, DeliveryRow, EstimateBox, Progress, delivery_row, estimate,
-            list_deliveries, lists, progress_of,
+            self, Delivery, DeliveryFilter, DeliveryRow, Estimate, EstimateBox, Message, MessageCounts,
+            Progress, delivery_row, estimate, list_deliveries, lists, progress_of,
         },
     },
+    tenancy::Tenant,
     types::{CampaignId, MessageId},
     web::{
         Flash, Moment,
@@ -88,51 +92,15 @@ pub async fn show_campaign(
     let id: CampaignId = id_of(&id, "campaign")?;
     let tenant = user.tenant();
     let zone = tenant.time_zone.0;
-    let (campaign, audience, would, sent) = messaging
-        .db
-        .read_tenant(tenant, async |tx| {
-            let campaign = rules::get(tx, id).await?;
-            let audience = audience_of(tx, &messaging, &campaign).await?;
-            let would = match campaign.message {
-                None if campaign.state != State::Cancelled => {
-                    let ask = campaign.draft.ask();
-                    Some(match messages::check_ready(tx, &messaging, tenant, &ask).await {
-                        Ok(()) => estimate(tx, &messaging, tenant, &ask).await,
-                        Err(error) => Err(error),
-                    })
-                }
-                _ => None,
-            };
-            let sent = match campaign.message {
-                Some(message) => {
-                    let filter = DeliveryFilter { message: Some(message), ..DeliveryFilter::default() };
-                    let deliveries = list_deliveries(tx, &filter, None, RECIPIENTS).await?;
-                    messages::find_all(tx, &[message]).await?.pop().zip(Some(deliveries))
-                }
-                None => None,
-            };
-            Ok((campaign, audience, would, sent))
-        })
-        .await?;
+    let Found { campaign, audience, would, sent } =
+        messaging.db.read_tenant(tenant, async |tx| find(tx, &messaging, tenant, id).await).await?;
     let (estimate, missing) = match would {
         Some(Ok(found)) => (Some(EstimateBox::new(found, &tenant.currency)), None),
         Some(Err(error @ (Error::Invalid(_) | Error::Conflict { .. }))) => (None, Some(error.detail())),
         Some(Err(error)) => return Err(error.into()),
         None => (None, None),
     };
-    let sent = sent.map(|((message, counts, price), deliveries)| SentPart {
-        message: message.id,
-        href: format!("/messages/{}", message.id),
-        recipients: grouped(i64::from(message.recipients)),
-        skipped: grouped(i64::from(message.skipped)),
-        taken: grouped(counts.taken()),
-        delivered: grouped(counts.delivered + counts.read),
-        read: grouped(counts.read),
-        lost: grouped(counts.lost()),
-        cost: money(price, &tenant.currency),
-        progress: progress_of(&message, &counts),
-        rows: deliveries.iter().map(|delivery| delivery_row(delivery, zone)).collect(),
-    });
+    let sent = sent.map(|(sent, deliveries)| sent_part(&sent, &deliveries, tenant));
     let may = user.by.require::<RunCampaigns>().is_ok();
     let view = CampaignPage {
         id: id.to_string(),
@@ -169,18 +137,68 @@ pub async fn show_campaign(
     Ok(user.render("campaigns/detail.html", &view.name.clone(), &view)?)
 }
 
+/// A campaign with all that its page tells.
+struct Found {
+    campaign: Campaign,
+    audience: Vec<String>,
+    /// What it would come to, as long as it was not started; or why it cannot be.
+    would: Option<Result<Estimate>>,
+    sent: Option<((Message, MessageCounts, Decimal), Vec<Delivery>)>,
+}
+
+async fn find(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, id: CampaignId) -> Result<Found> {
+    let campaign = rules::get(tx, id).await?;
+    let audience = audience_of(tx, messaging, &campaign).await?;
+    let would = match campaign.message {
+        None if campaign.state != State::Cancelled => {
+            let ask = campaign.draft.ask();
+            Some(match messages::check_ready(tx, messaging, tenant, &ask).await {
+                Ok(()) => estimate(tx, messaging, tenant, &ask).await,
+                Err(error) => Err(error),
+            })
+        }
+        _ => None,
+    };
+    let sent = match campaign.message {
+        Some(message) => {
+            let filter = DeliveryFilter { message: Some(message), ..DeliveryFilter::default() };
+            let deliveries = list_deliveries(tx, &filter, None, RECIPIENTS).await?;
+            messages::find_all(tx, &[message]).await?.pop().zip(Some(deliveries))
+        }
+        None => None,
+    };
+    Ok(Found { campaign, audience, would, sent })
+}
+
+fn sent_part(
+    (message, counts, price): &(Message, MessageCounts, Decimal),
+    deliveries: &[Delivery],
+    tenant: &Tenant,
+) -> SentPart {
+    let zone = tenant.time_zone.0;
+    SentPart {
+        message: message.id,
+        href: format!("/messages/{}", message.id),
+        recipients: grouped(i64::from(message.recipients)),
+        skipped: grouped(i64::from(message.skipped)),
+        taken: grouped(counts.taken()),
+        delivered: grouped(counts.delivered + counts.read),
+        read: grouped(counts.read),
+        lost: grouped(counts.lost()),
+        cost: money(*price, &tenant.currency),
+        progress: progress_of(message, counts),
+        rows: deliveries.iter().map(|delivery| delivery_row(delivery, zone)).collect(),
+    }
+}
+
 /// Whom it is for, a line for each part.
-async fn audience_of(
-    tx: &crate::db::TenantTx,
-    messaging: &Messaging,
-    campaign: &Campaign,
-) -> Result<Vec<String>> {
+async fn audience_of(tx: &TenantTx, messaging: &Messaging, campaign: &Campaign) -> Result<Vec<String>> {
     let to = &campaign.draft.to;
     let mut lines = Vec::new();
     for segment in &to.segments {
         lines.push(messaging.directory.label(tx, segment).await?.unwrap_or_else(|| "(gone)".to_owned()));
     }
-    let groups = crate::messaging::contacts::groups(tx).await?;
+    let groups = contacts::groups(tx).await?;
     lines.extend(groups.into_iter().filter(|group| to.groups.contains(&group.id)).map(|group| group.name));
     for list in &to.lists {
         if let Some(list) = lists::find(tx, *list).await? {
