@@ -427,6 +427,7 @@ impl PageUser {
             base_domain: parts.settings.base_domain.clone(),
             areas_word: shell::plural(&brand.area_word),
             active: shell::active(&parts.nav, path),
+            is_enrolling: caller.must_enrol,
             frame: caller.frame,
             user: Person {
                 initials: shell::initials(&caller.name),

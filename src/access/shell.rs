@@ -49,6 +49,8 @@ pub struct Shell {
     pub areas_word: String,
     /// The entry of the navigation that this page belongs to.
     pub active: &'static str,
+    /// Whether the person has to set a second step up before anything else: nothing of the frame asks for anything.
+    pub is_enrolling: bool,
     #[serde(flatten)]
     pub frame: Frame,
 }

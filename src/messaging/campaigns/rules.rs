@@ -69,17 +69,17 @@ pub async fn list(
 }
 
 /// What it names is there: its template, groups, segments and lists.
-async fn check_parts(tx: &TenantTx, messaging: &Messaging, draft: &Draft) -> Result<()> {
+async fn check_parts(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, draft: &Draft) -> Result<()> {
     if !templates::exists(tx, draft.template).await? {
         return Err(Error::invalid("template_id", "unknown", "There is no such template."));
     }
-    messages::known_parts(tx, messaging, &draft.to).await
+    messages::known_parts(tx, messaging, tenant, &draft.to).await
 }
 
 /// Prepares a campaign.
 pub async fn create(tx: &TenantTx, messaging: &Messaging, by: &By, draft: Draft) -> Result<Campaign> {
     let draft = draft.checked()?;
-    check_parts(tx, messaging, &draft).await?;
+    check_parts(tx, messaging, &by.tenant, &draft).await?;
     let id = CampaignId::new();
     store::insert(tx, id, &draft, &by.actor.label).await?;
     let campaign = get(tx, id).await?;
@@ -107,7 +107,7 @@ pub async fn change(
     let campaign = locked(tx, id).await?;
     still_open(&campaign)?;
     let draft = wanted(campaign.draft.clone())?.checked()?;
-    check_parts(tx, messaging, &draft).await?;
+    check_parts(tx, messaging, &by.tenant, &draft).await?;
     let (before, after) = changes(&campaign.draft.told(), &draft.told());
     if after.is_none() {
         return Ok(campaign);

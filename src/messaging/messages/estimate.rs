@@ -52,7 +52,7 @@ pub async fn estimate(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask
         Said::Words(words) => Composer::new(&words.clone().checked()?, &[], "")?,
         Said::Template(id, version) => rules::template(tx, *id, *version).await?.composer()?,
     };
-    rules::known_parts(tx, messaging, &ask.to).await?;
+    rules::known_parts(tx, messaging, tenant, &ask.to).await?;
     let people = rules::count_of(tx, messaging, tenant, &ask.to).await?;
     let of = Audience {
         tenant,

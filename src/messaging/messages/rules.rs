@@ -1,5 +1,7 @@
 //! What may be done with messages.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
@@ -24,7 +26,7 @@ use crate::{
         templates::{self, Composer, Words},
     },
     tenancy::Tenant,
-    types::{Country, DeliveryId, MessageId, TemplateId},
+    types::{ContactId, Country, CustomerId, DeliveryId, MessageId, TemplateId},
 };
 
 /// So many batches are written out before the call is answered; the rest is written out by a job.
@@ -189,8 +191,31 @@ fn nobody() -> Error {
     Error::invalid("to", "empty_audience", "There is nobody among them who can be reached on these channels.")
 }
 
-/// Groups, segments and lists that are not there are named.
-pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, to: &To) -> Result<()> {
+/// Contacts and customers who are not there are named.
+async fn known_people(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
+    let unknown = |part: &str, at: usize, what: &str| {
+        let detail = format!("There is no such {what}.");
+        Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
+    };
+    let found = contacts::find(tx, &to.contacts).await?;
+    let known: HashSet<ContactId> = found.iter().filter_map(|person| person.contact).collect();
+    if let Some(at) = to.contacts.iter().position(|id| !known.contains(id)) {
+        return Err(unknown("contacts", at, "contact"));
+    }
+    if to.customers.is_empty() {
+        return Ok(());
+    }
+    let found = messaging.directory.find(tx, tenant, &to.customers).await?;
+    let known: HashSet<CustomerId> = found.iter().filter_map(|person| person.customer).collect();
+    match to.customers.iter().position(|id| !known.contains(id)) {
+        Some(at) => Err(unknown("customers", at, "customer")),
+        None => Ok(()),
+    }
+}
+
+/// Everybody and every part that is not there is named.
+pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
+    known_people(tx, messaging, tenant, to).await?;
     let unknown = |part: &str, at: usize, what: &str| {
         let detail = format!("There is no such {what}.");
         Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
@@ -223,7 +248,7 @@ pub async fn count_of(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to:
 
 /// A message for later is for somebody now already: a wrong id or an empty group shows when it is asked for.
 pub async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
-    known_parts(tx, messaging, to).await?;
+    known_parts(tx, messaging, tenant, to).await?;
     if count_of(tx, messaging, tenant, to).await? == 0 { Err(nobody()) } else { Ok(()) }
 }
 
