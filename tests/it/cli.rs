@@ -352,6 +352,7 @@ async fn set_back(client: &tokio_postgres::Client, schema: &str) {
             "BEGIN;
              DROP TABLE {} CASCADE;
              DROP INDEX IF EXISTS {};
+             ALTER TABLE {schema}.role DROP COLUMN requires_mfa;
              DELETE FROM {schema}.refinery_schema_history WHERE version > 1;
              UPDATE public.tenant_schema_state SET version = 1 WHERE schema_name = '{schema}';
              COMMIT",

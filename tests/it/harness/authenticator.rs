@@ -1,6 +1,6 @@
 //! An authenticator app: keeps a secret and shows the code of the moment.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
@@ -30,6 +30,14 @@ impl Authenticator {
     }
 }
 
+/// A code of the step before this one is no code any more when the next step begins: not to be begun with shortly before.
+async fn until_early_in_a_step() {
+    let left = || 30 - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 30;
+    while left() <= 5 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// The recovery codes that a page shows.
 pub fn shown_codes(page: &str) -> Vec<String> {
     let list = between(page, "aria-label=\"Recovery codes\">", "</ul>")
@@ -45,6 +53,7 @@ impl Browser {
         let page = self.get("/account/mfa").await.text();
         let key = between(&page, "aria-label=\"Key for the app\"", "</code>").unwrap();
         let app = Authenticator::new(key.split('>').nth(1).unwrap());
+        until_early_in_a_step().await;
         let done = self.post("/account/mfa/confirm", &[("code", &app.code(-1))]).await;
         done.expect_status(200);
         let codes = shown_codes(&done.text());
