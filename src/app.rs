@@ -17,7 +17,8 @@ pub use server::{Role, serve};
 
 use crate::{
     access::{
-        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, NavItem, People, RolesApi, StaffApi,
+        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, NavItem, PasskeyApi, People, RolesApi,
+        SsoApi, StaffApi,
     },
     audit::AnchorKey,
     config::Settings,
@@ -40,7 +41,7 @@ use crate::{
         visits::{self, VisitsApi},
     },
     jobs::Runner,
-    mail::{self, Post},
+    mail::{self, PlatformPost, Post},
     messaging::{
         Messaging,
         accounts::{self, AccountsApi, senders::SenderKey},
@@ -50,7 +51,7 @@ use crate::{
         figures::{self, FiguresApi},
         hooks::{self, HooksApi},
         live::{self, Hub},
-        messages::{self, ListsApi, MessagesApi},
+        messages::{self, FileLinks, ListsApi, MessagesApi},
         policy::{self, PolicyApi},
         suppression::{self, Links, SuppressionsApi},
         templates::{self, TemplatesApi},
@@ -209,7 +210,11 @@ pub struct App {
     pub tenant_keys: TenantKeys,
     pub people: People,
     pub post: Post,
+    /// Letters of the platform itself.
+    pub platform_post: PlatformPost,
     pub messaging: Messaging,
+    /// What the console of the platform works with.
+    pub console: platform::Console,
     /// Who watches what happens, in this process.
     pub hub: Hub,
     /// The heads of audit chains are anchored with it.
@@ -223,27 +228,36 @@ impl App {
         let pages = Pages::load(Assets::load()?)?;
         let tenant_keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone());
         let keys = AccessKeys::open(&parts.store, tenant_keys.clone()).await?;
+        let outbound = Outbound::new(&parts.settings.outbound)?;
         let access = Access::new(
             &parts.registry,
             parts.settings.clone(),
             catalogue(),
-            navigation(),
-            pages.clone(),
+            (navigation(), pages.clone()),
             keys,
+            outbound.clone(),
         );
         let limits = Arc::new(RateLimits::new(&parts.settings.limits));
         let dns = Dns::new(parts.settings.tenants.dns_server)?;
         let people = People::new(access.clone(), tenant_keys.clone(), parts.resolver.clone());
         let post = Post::open(&parts.settings.mail)?;
+        let platform_post = PlatformPost::new(post.clone(), parts.store.as_ref()).await?;
         let messaging = Messaging::new(
             parts.db.clone(),
             tenant_keys.clone(),
             parts.resolver.clone(),
-            Outbound::new(&parts.settings.outbound)?,
+            outbound,
             Arc::new(Audience),
-            Links::open(parts.store.as_ref()).await?,
+            (Links::open(parts.store.as_ref()).await?, FileLinks::open(parts.store.as_ref()).await?),
             SenderKey::open(parts.store.as_ref()).await?,
         );
+        let console = platform::Console {
+            access: access.clone(),
+            db: parts.db.clone(),
+            registry: parts.registry.clone(),
+            settings: parts.settings.clone(),
+            door: platform::staff::Door::new(parts.db.clone(), parts.store.as_ref()).await?,
+        };
         let anchor = anchor_key(parts.store.as_ref()).await?;
         let bell = Arc::new(Notify::new());
         let hub = Hub::default();
@@ -256,7 +270,9 @@ impl App {
             tenant_keys,
             people,
             post,
+            platform_post,
             messaging,
+            console,
             hub,
             anchor,
             bell,
@@ -296,7 +312,11 @@ impl App {
         (
             docs::DocsApi,
             AccessApi::new(self.access.clone()),
-            ApiKeyApi::new(self.access.clone()),
+            (
+                ApiKeyApi::new(self.access.clone()),
+                PasskeyApi::new(self.access.clone()),
+                SsoApi::new(self.access.clone(), self.people.clone()),
+            ),
             StaffApi::new(self.people.clone()),
             RolesApi::new(self.people.clone()),
             (CustomersApi::new(parts.db.clone()), SubscribersApi::new(self.office())),
@@ -331,6 +351,7 @@ impl App {
                 (
                     MessagesApi::new(self.messaging.clone()),
                     ListsApi::new(self.messaging.clone()),
+                    messages::AttachmentsApi::new(self.messaging.clone()),
                     CampaignsApi::new(self.messaging.clone()),
                     PolicyApi::new(parts.db.clone()),
                 ),
@@ -383,7 +404,9 @@ impl App {
         access::well_known(&mut table, &self.access);
         access::forgot_pages(&mut table);
         access::staff_pages(&mut table);
+        access::sso_pages(&mut table);
         access::role_pages(&mut table);
+        access::support_pages(&mut table);
         audit_trail::pages(&mut table);
         settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
         let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
@@ -405,6 +428,11 @@ impl App {
     fn platform_routes(&self) -> Mounted {
         let mut table = RouteTable::new(Surface::Platform);
         platform::pages(&mut table);
+        platform::console_pages(&mut table);
+        platform::tenant_pages(&mut table);
+        platform::approval_pages(&mut table);
+        platform::work_pages(&mut table);
+        platform::sender_pages(&mut table);
         access::well_known(&mut table, &self.access);
         docs::pages(&mut table, "/api/platform/openapi.json");
         let service = OpenApiService::new(
@@ -432,6 +460,7 @@ impl App {
             .data(self.parts.resolver.clone())
             .data(self.dns.clone())
             .data(self.signups())
+            .data(self.console.clone())
             .data(self.people.clone())
             .data(self.office())
             .data(self.messaging.clone())
@@ -450,6 +479,7 @@ impl App {
             self.parts.resolver.clone(),
             self.parts.keyring.clone(),
             self.access.clone(),
+            self.platform_post.clone(),
         ))
     }
 

@@ -29,7 +29,8 @@ use crate::{
 /// An answer of more bytes than this is cut off.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 const IDLE_FOR: Duration = Duration::from_secs(60);
-const IDLE_PER_HOST: usize = 32;
+/// As many as a tenant may have under way: who sends many at once does not connect anew for each.
+const IDLE_PER_HOST: usize = 128;
 const DETAIL_MAX_CHARS: usize = 200;
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const USER_AGENT: &str = concat!("Lastmile/", env!("CARGO_PKG_VERSION"));

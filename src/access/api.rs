@@ -116,8 +116,8 @@ impl AccessApi {
                 None,
                 access.0.db.read_tenant(&by.tenant, async |tx| keys_store::find_scopes(tx, id).await).await?,
             ),
-            // Neither comes with a bearer.
-            Credential::Subscriber(_) | Credential::None => (None, None),
+            // None of them comes with a bearer.
+            Credential::Subscriber(_) | Credential::Support { .. } | Credential::None => (None, None),
         };
         let held = access.catalogue().all().iter().filter(|permission| by.may(permission));
         Ok(Json(MeView {

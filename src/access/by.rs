@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use chrono::Utc;
 use uuid::Uuid;
 
-use super::right::{Permission, Right};
+use super::{
+    right::{Permission, Right},
+    support::GrantId,
+};
 use crate::{
     audit::{self, Actor, Event},
     db::TenantTx,
@@ -38,6 +42,11 @@ pub enum Credential {
     ApiKey(ApiKeyId),
     /// A customer in the subscriber portal: holds no right of staff.
     Subscriber(CustomerId),
+    /// The platform's support, under a grant of the owner's.
+    Support {
+        grant: GrantId,
+        is_read_only: bool,
+    },
     /// Work of the tenant's own, or of the platform.
     None,
 }
@@ -51,7 +60,15 @@ pub struct By {
     pub origin: Option<Origin>,
     pub rights: Rights,
     pub credential: Credential,
+    /// When the person last showed that it is them, in seconds since 1970. None for whoever is no person.
+    pub proved_at: Option<i64>,
 }
+
+/// For so long a proof of who one is is fresh: a quarter of an hour.
+pub const PROOF_SECONDS: i64 = 15 * 60;
+
+/// The code of the refusal that a proof mends.
+pub const PROOF_NEEDED: &str = "proof_needed";
 
 /// Which objects a right reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +87,7 @@ impl By {
             origin: None,
             rights: Rights::owner(),
             credential: Credential::None,
+            proved_at: None,
         }
     }
 
@@ -88,6 +106,20 @@ impl By {
         if allowed { Ok(()) } else { Err(refused(R::PERMISSION)) }
     }
 
+    /// 403 `proof_needed` unless the person signed in, or showed again that it is them, a short while ago: for what an open browser
+    /// is not enough for. Keys are no persons; a key with such a right was made under a proof. Support does none of it.
+    pub fn must_have_proved(&self) -> Result<()> {
+        match self.credential {
+            Credential::Staff(_) => {}
+            Credential::Support { .. } => {
+                return Err(Error::forbidden("not_for_support", "Support access is not enough for this."));
+            }
+            _ => return Ok(()),
+        }
+        let is_fresh = self.proved_at.is_some_and(|at| Utc::now().timestamp() - at < PROOF_SECONDS);
+        if is_fresh { Ok(()) } else { Err(proof_needed()) }
+    }
+
     pub fn may(&self, permission: &Permission) -> bool {
         self.rights.holds(permission.code)
     }
@@ -104,12 +136,37 @@ impl By {
         }
     }
 
+    /// The grant under which the platform's support is here.
+    pub fn support(&self) -> Option<GrantId> {
+        match self.credential {
+            Credential::Support { grant, .. } => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the platform's support.
+    pub fn is_support(&self) -> bool {
+        self.support().is_some()
+    }
+
+    /// 403 for support that was let in to look: the one place that keeps it from every write.
+    pub fn require_write(&self) -> Result<()> {
+        match self.credential {
+            Credential::Support { is_read_only: true, .. } => Err(Error::forbidden(
+                "support_read_only",
+                "This support access is read-only: nothing can be changed.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What rate limits and idempotency keys are counted by.
     pub fn credential_id(&self) -> Uuid {
         match self.credential {
             Credential::Staff(id) => id.0,
             Credential::ApiKey(id) => id.0,
             Credential::Subscriber(id) => id.0,
+            Credential::Support { grant, .. } => grant.0,
             Credential::None => self.tenant.id().0,
         }
     }
@@ -118,6 +175,13 @@ impl By {
     pub async fn record(&self, tx: &TenantTx, event: Event<'_>) -> Result<()> {
         audit::record(tx, &self.actor, self.origin.as_ref(), event).await
     }
+}
+
+fn proof_needed() -> Error {
+    Error::forbidden(
+        PROOF_NEEDED,
+        "Show once more that it is you: this needs a sign-in, or a proof on the account's page, of the last quarter of an hour.",
+    )
 }
 
 fn reach(

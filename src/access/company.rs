@@ -8,8 +8,10 @@ use super::{
     gate::Access,
     shell::{Brand, initials},
     store,
+    support::{self, Grant},
 };
 use crate::{
+    db::TenantTx,
     error::Result,
     tenancy::{Epoch, Tenant},
 };
@@ -22,6 +24,8 @@ pub(super) struct Company {
     pub logo: Option<Uuid>,
     pub version: i32,
     pub cors_origins: Vec<String>,
+    /// The door that is open for support.
+    pub support: Option<Grant>,
 }
 
 impl Access {
@@ -33,7 +37,11 @@ impl Access {
         {
             return Ok(known);
         }
-        let mut company = self.0.db.read_tenant(tenant, async |tx| store::get_company(tx).await).await?;
+        let read = async |tx: &TenantTx| {
+            let company = store::get_company(tx).await?;
+            Ok(Company { support: support::standing(tx).await?.open, ..company })
+        };
+        let mut company = self.0.db.read_tenant(tenant, read).await?;
         company.epoch = epoch;
         let company = Arc::new(company);
         if epoch.is_some() {
@@ -54,6 +62,11 @@ impl Access {
             accent: company.accent.clone(),
             area_word: company.area_word.clone(),
         })
+    }
+
+    /// The grant that is open for the platform's support; it may have run out since.
+    pub(super) async fn open_grant(&self, tenant: &Tenant) -> Result<Option<Grant>> {
+        Ok(self.company(tenant).await?.support.clone())
     }
 
     /// Whether pages of `origin` may call this tenant's API. Off until the tenant names origins.

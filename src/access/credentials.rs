@@ -22,6 +22,7 @@ use super::{
     right::Catalogue,
     shell::Frame,
     store,
+    support::{self, Kind as SupportKind, Stay},
 };
 use crate::{
     audit::{Actor, ActorKind},
@@ -72,6 +73,8 @@ pub(super) struct Verified {
     must_enrol: bool,
     /// Seconds since 1970; `i64::MAX` for a key without end.
     expires_at: i64,
+    /// When the person showed last that it is them; None for a key.
+    proved_at: Option<i64>,
     browser: Option<Browser>,
     /// When its last use was written down.
     written_at: AtomicI64,
@@ -106,6 +109,7 @@ impl Verified {
             origin,
             rights: self.rights.clone(),
             credential: self.credential,
+            proved_at: self.proved_at,
         }
     }
 }
@@ -202,6 +206,9 @@ impl Access {
             return Ok(Some(known));
         }
         let found = match kind {
+            Kind::Session if token.starts_with(support::PREFIX) => {
+                self.load_support(tenant, &key.hash).await?
+            }
             Kind::Session => self.load_session(tenant, &key.hash).await?,
             Kind::AccessToken => self.load_access_token(tenant, token).await?,
             Kind::ApiKey => self.load_key(tenant, &key.hash).await?,
@@ -238,6 +245,34 @@ impl Access {
         Ok(Some(person.verified(expires_at, Some(browser), seen_at.timestamp())))
     }
 
+    /// A stay of the platform's support: no staff of the tenant's, and over with its grant.
+    async fn load_support(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
+        let stay = self.0.db.read_tenant(tenant, async |tx| support::find_stay(tx, hash).await).await?;
+        let Some(Stay { session, grant, name, email, kind, expires_at }) = stay else { return Ok(None) };
+        let rights = support::rights_of(&self.0.catalogue, kind);
+        let browser = Browser {
+            session: SessionId(session),
+            staff: StaffId(uuid::Uuid::nil()),
+            name: name.clone(),
+            email,
+            role: format!("Support, {}", kind.label().to_lowercase()),
+            frame: Frame::of(&self.0.catalogue, &self.0.nav, &rights),
+            seen_at: AtomicI64::new(now()),
+        };
+        Ok(Some(Verified {
+            epoch: None,
+            credential: Credential::Support { grant, is_read_only: kind == SupportKind::Read },
+            actor: Actor { kind: ActorKind::Support, id: Some(grant.0), label: name },
+            rights,
+            must_enrol: false,
+            expires_at: expires_at.timestamp(),
+            browser: Some(browser),
+            proved_at: None,
+            // Its last use is in the trail.
+            written_at: AtomicI64::new(i64::MAX),
+        }))
+    }
+
     async fn load_access_token(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
         let Some(claims) = self.0.keys.signing.verify(token, &self.issuer()).await? else { return Ok(None) };
         if claims.tid != tenant.id().0 {
@@ -267,6 +302,7 @@ impl Access {
             rights: Rights { is_owner: false, permissions: Arc::new(permissions) },
             must_enrol: false,
             expires_at: seconds(row.get("expires_at")),
+            proved_at: None,
             browser: None,
             written_at: AtomicI64::new(used_at.map_or(0, |at| at.timestamp())),
         }))
@@ -356,6 +392,7 @@ struct Person {
     roles: Vec<String>,
     rights: Rights,
     must_enrol: bool,
+    proved_at: i64,
 }
 
 impl Person {
@@ -373,7 +410,8 @@ impl Person {
             permissions.extend(codes.into_iter().filter(|code| catalogue.find(code).is_some()));
         }
         let rights = Rights { is_owner, permissions: Arc::new(permissions) };
-        Self { id: row.get("staff_id"), name: row.get("name"), roles, rights, must_enrol }
+        let proved_at = row.get::<_, DateTime<Utc>>("proved_at").timestamp();
+        Self { id: row.get("staff_id"), name: row.get("name"), roles, rights, must_enrol, proved_at }
     }
 
     fn verified(self, expires_at: i64, browser: Option<Browser>, written_at: i64) -> Verified {
@@ -384,6 +422,7 @@ impl Person {
             rights: self.rights,
             must_enrol: self.must_enrol,
             expires_at,
+            proved_at: Some(self.proved_at),
             browser,
             written_at: AtomicI64::new(written_at),
         }

@@ -51,6 +51,8 @@ struct SentPage<'a> {
 struct ResetPage {
     purpose: &'static str,
     link_ok: bool,
+    /// They come by single sign-on, or not at all.
+    sso_only: bool,
     email: String,
     form: FormView,
 }
@@ -125,6 +127,7 @@ fn live_page(owner: &LinkOwner, code: &str) -> (ResetPage, (&'static str, &'stat
     let page = ResetPage {
         purpose: if owner.is_new { "welcome" } else { "reset" },
         link_ok: true,
+        sso_only: false,
         email: owner.email.clone(),
         form: FormView::empty("/reset", &["token", "password"]).with("token", code),
     };
@@ -135,6 +138,7 @@ async fn dead_link(visitor: &Visitor, people: &People, tenant: &Tenant) -> Resul
     let page = ResetPage {
         purpose: "reset",
         link_ok: false,
+        sso_only: false,
         email: String::new(),
         form: FormView::empty("/reset", &["token"]),
     };
@@ -153,7 +157,8 @@ async fn reset_form(
     let Some(owner) = people.look_at_link(&tenant, &query.code).await? else {
         return Ok(dead_link(&visitor, &people, &tenant).await?);
     };
-    let (page, template) = live_page(&owner, &query.code);
+    let (mut page, template) = live_page(&owner, &query.code);
+    page.sso_only = people.must_come_by_sso(&tenant, &owner).await?;
     Ok(show(&visitor, &people, &tenant, StatusCode::OK, template, &page).await?)
 }
 

@@ -11,11 +11,13 @@ use super::{
     right::Catalogue,
     shell::{Frame, NavItem},
     signing::SigningKeys,
+    sso::Issuers,
 };
 use crate::{
     config::Settings,
     db::{Db, TenantTx},
     error::Result,
+    outbound::Outbound,
     secrets::{SecretKey, SecretStore, TenantKeys, deployment_key},
     tenancy::{News, Registry, Tenant},
     types::{SessionId, StaffId, TenantId},
@@ -54,6 +56,8 @@ pub(super) struct Parts {
     pub nav: Vec<NavItem>,
     pub pages: Pages,
     pub keys: AccessKeys,
+    /// Who vouches for people, where a tenant wants that.
+    pub issuers: Issuers,
     pub verified: moka::future::Cache<CacheKey, Arc<Verified>>,
     pub companies: moka::future::Cache<TenantId, Arc<Company>>,
 }
@@ -85,9 +89,9 @@ impl Access {
         registry: &Registry,
         settings: Arc<Settings>,
         catalogue: Catalogue,
-        nav: Vec<NavItem>,
-        pages: Pages,
+        (nav, pages): (Vec<NavItem>, Pages),
         keys: AccessKeys,
+        outbound: Outbound,
     ) -> Self {
         Self(Arc::new(Parts {
             db: registry.db().clone(),
@@ -97,6 +101,7 @@ impl Access {
             nav,
             pages,
             keys,
+            issuers: Issuers::new(outbound),
             verified: moka::future::Cache::new(CACHED_CREDENTIALS),
             companies: moka::future::Cache::new(CACHED_COMPANIES),
         }))

@@ -18,12 +18,14 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::{
-    by::By,
+    by::{By, PROOF_NEEDED},
     gate::{Access, PageCaller},
     right::Right,
     shell::{self, Brand, NavItem, Person, Shell},
+    support::Banner,
 };
 use crate::{
+    audit::Event,
     error::{Error, Result},
     tenancy::Tenant,
     web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, redirect},
@@ -33,6 +35,7 @@ pub const FORM_MAX_BYTES: u64 = 1_048_576;
 const CSRF_HEADER: &str = "x-csrf-token";
 const CSRF_FIELD: &str = "_csrf";
 const FLASH_MAX_CHARS: usize = 1_000;
+const PATH_KEPT_CHARS: usize = 200;
 /// Where those go whose role asks for a second factor that they do not have.
 const ENROLMENT: &str = super::mfa::PATH;
 
@@ -136,10 +139,53 @@ impl<R: Right, E: Endpoint> Endpoint for Guard<R, E> {
         let form =
             checked_form(&access, &mut request, caller.cookie.expose_secret(), self.limit_bytes).await?;
         caller.by.require::<R>()?;
+        if caller.by.is_support() {
+            access.watch_support::<R>(&caller.by, &request).await?;
+        }
         let user = PageUser::new(access, tenant, caller, &request).await?;
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(Arc::new(form));
-        Ok(self.inner.call(request).await?.into_response())
+        let back = ProofFirst::of(&request);
+        match self.inner.call(request).await {
+            Err(error) if asks_for_proof(&error) => Ok(back.response()),
+            answered => Ok(answered?.into_response()),
+        }
+    }
+}
+
+fn asks_for_proof(error: &poem::Error) -> bool {
+    matches!(error.downcast_ref::<Error>(), Some(Error::Forbidden { code: PROOF_NEEDED, .. }))
+}
+
+/// The way to the page that asks for a proof, and from there back to where the person was.
+struct ProofFirst {
+    target: String,
+    is_htmx: bool,
+}
+
+impl ProofFirst {
+    fn of(request: &Request) -> Self {
+        let own = request.original_uri().path_and_query().map_or("/", |path| path.as_str());
+        // What was sent is lost; the page that it came from shows its form again.
+        let from = request.header(header::REFERER).and_then(|text| url::Url::parse(text).ok());
+        let from =
+            from.filter(|url| Host::of(request).is_ok_and(|host| url.host_str() == Some(host.as_str())));
+        let back = match (is_safe(request.method()), &from) {
+            (true, _) => own,
+            (false, Some(from)) => from.path(),
+            (false, None) => "/",
+        };
+        let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        let is_htmx = request.header("hx-request").is_some();
+        Self { target: format!("{}?next={next}", super::proof::PATH), is_htmx }
+    }
+
+    fn response(&self) -> Response {
+        if self.is_htmx {
+            let response = Response::builder().status(StatusCode::FORBIDDEN);
+            return response.header("hx-redirect", &self.target).finish();
+        }
+        redirect(StatusCode::SEE_OTHER, &self.target)
     }
 }
 
@@ -227,6 +273,23 @@ fn led_to(request: &Request, target: &str) -> Response {
 }
 
 impl Access {
+    /// Keeps support that may only look from every write, and writes down what it looks at.
+    async fn watch_support<R: Right>(&self, by: &By, request: &Request) -> Result<()> {
+        if !is_safe(request.method()) {
+            return if R::IS_LEAVING { Ok(()) } else { by.require_write() };
+        }
+        let path: String = request.original_uri().path().chars().take(PATH_KEPT_CHARS).collect();
+        let looked = Event {
+            action: "support.looked",
+            object_type: "page",
+            object_id: None,
+            object_label: &path,
+            before: None,
+            after: None,
+        };
+        self.0.db.in_tenant(&by.tenant, async |tx| by.record(tx, looked.clone()).await).await
+    }
+
     /// The token that a form of this browser must carry.
     pub fn form_token(&self, cookie: &str) -> String {
         let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.keys.form.expose()) else {
@@ -419,6 +482,8 @@ struct StaffPage<'a, V> {
 impl PageUser {
     async fn new(access: Access, tenant: Tenant, caller: PageCaller, request: &Request) -> Result<Self> {
         let brand = access.brand(&tenant).await?;
+        let grant = access.open_grant(&tenant).await?;
+        let support = grant.and_then(|grant| Banner::of(&grant, &caller.by));
         let parts = &access.0;
         let path = request.original_uri().path();
         let shell = Shell {
@@ -428,6 +493,7 @@ impl PageUser {
             areas_word: shell::plural(&brand.area_word),
             active: shell::active(&parts.nav, path),
             is_enrolling: caller.must_enrol,
+            support,
             frame: caller.frame,
             user: Person {
                 initials: shell::initials(&caller.name),

@@ -116,6 +116,7 @@ impl Access {
 
     /// Makes a key.
     pub(super) async fn make_key(&self, by: &By, new: &NewKey) -> Result<Minted> {
+        by.must_have_proved()?;
         self.within_own_rights(by, &new.scopes)?;
         let (secret, prefix) = new_secret();
         let id = ApiKeyId::new();
@@ -135,6 +136,7 @@ impl Access {
 
     /// Gives a key a new secret; the old one stops counting at once.
     pub(super) async fn renew_key(&self, by: &By, id: ApiKeyId) -> Result<Minted> {
+        by.must_have_proved()?;
         let (secret, prefix) = new_secret();
         let key = self
             .change(&by.tenant, async |tx| {

@@ -78,9 +78,10 @@ pub(super) async fn may_ask_again(tx: &TenantTx, staff: StaffId) -> Result<bool>
 /// Whom a link is for.
 #[derive(Debug, Clone)]
 pub struct LinkOwner {
+    pub id: StaffId,
     pub name: String,
     pub email: String,
-    /// They never had a password.
+    /// They have not accepted their invitation yet.
     pub is_new: bool,
 }
 
@@ -91,13 +92,18 @@ pub(super) async fn find_live(tx: &TenantTx, code: &str) -> Result<Option<LinkOw
     }
     let row = tx
         .query_opt(
-            "SELECT s.name, s.email, s.password_hash IS NULL AS is_new
+            "SELECT s.id, s.name, s.email, s.password_hash IS NULL AND s.accepted_at IS NULL AS is_new
              FROM one_time_link l JOIN staff s ON s.id = l.staff_id
              WHERE l.token_hash = $1 AND l.purpose = $2 AND l.used_at IS NULL AND l.expires_at > now() AND s.is_active",
             &[&hash_of(code).as_slice(), &PURPOSE],
         )
         .await?;
-    Ok(row.map(|row| LinkOwner { name: row.get("name"), email: row.get("email"), is_new: row.get("is_new") }))
+    Ok(row.map(|row| LinkOwner {
+        id: row.get("id"),
+        name: row.get("name"),
+        email: row.get("email"),
+        is_new: row.get("is_new"),
+    }))
 }
 
 /// Uses the link up; None when somebody else has, or it is too old. Of two at the same instant one gets it.

@@ -7,9 +7,10 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::{db::TenantTx, error::Result};
 
-/// How many failures are free.
-const FREE_OF_ACCOUNT: i32 = 5;
-const FREE_OF_ADDRESS: i32 = 20;
+/// How many failures of one account are free.
+pub const FREE_OF_ACCOUNT: i32 = 5;
+/// The same for an address, behind which there may be many people.
+pub const FREE_OF_ADDRESS: i32 = 20;
 const LONGEST_SECONDS: i32 = 15 * 60;
 
 /// Whose failures are counted together.
@@ -38,7 +39,7 @@ pub enum Attempt {
 }
 
 /// One network of one customer of an internet provider: a whole address of IPv4, a /64 of IPv6.
-fn network(address: IpAddr) -> String {
+pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {
@@ -49,7 +50,7 @@ fn network(address: IpAddr) -> String {
 }
 
 /// How long the attempt after the `failures`-th waits: nothing while they are free, then 1, 2, 4 .. seconds, at most 15 minutes.
-fn wait_after(failures: i32, free: i32) -> i32 {
+pub fn wait_after(failures: i32, free: i32) -> i32 {
     let Ok(over) = u32::try_from(failures - free) else { return 0 };
     1_i32.checked_shl(over).filter(|seconds| *seconds > 0).map_or(LONGEST_SECONDS, |s| s.min(LONGEST_SECONDS))
 }

@@ -1,7 +1,9 @@
 //! Who may: staff, sessions, tokens, API keys, roles, and the types that carry a caller's authority.
 //!
 //! Owns `staff`, `role`, `staff_role`, `portal_session`, `refresh_token`, `api_key`, `one_time_link`, `sign_in_failure`,
-//! `idempotency`, and `totp`, `recovery_code`, `sign_in_step` in mfa/; reads `company` for the shell.
+//! `idempotency`, and `totp`, `recovery_code`, `sign_in_step` in mfa/, `passkey`, `passkey_challenge` in
+//! passkeys/, `sso`, `sso_identity`, `sso_attempt` in sso/; reads `company` for the shell. Support access is in support/; its
+//! tables are the control plane's.
 
 mod account;
 mod api;
@@ -23,8 +25,10 @@ mod links;
 mod lockout;
 mod mfa;
 mod pages;
+mod passkeys;
 mod passwords;
 mod people;
+mod proof;
 mod right;
 mod roles;
 mod seed;
@@ -32,8 +36,10 @@ mod sessions;
 mod shell;
 mod sign_in;
 mod signing;
+mod sso;
 mod staff;
 mod store;
+mod support;
 mod tokens;
 mod well_known;
 
@@ -50,8 +56,12 @@ pub use keys_api::ApiKeyApi;
 pub use keys_pages::NAV;
 pub use landing::issue_landing;
 pub use letters::ink_on;
-pub use lockout::{Attempt, Charge, charge, forgive, forgive_account};
+pub use lockout::{
+    Attempt, Charge, FREE_OF_ACCOUNT, FREE_OF_ADDRESS, charge, forgive, forgive_account, network, wait_after,
+};
+pub use mfa::{recovery, totp};
 pub use pages::{device_of, local_path, pages};
+pub use passkeys::PasskeyApi;
 pub use passwords::{PASSWORD_MAX_CHARS, check_password, hash_password, verify_password};
 pub use people::{Invitation, People};
 pub(crate) use right::rights;
@@ -61,7 +71,9 @@ pub use seed::{NewOwner, seed_tenant};
 pub use sessions::random_token;
 pub use shell::{Brand, NavItem, Shell};
 pub use signing::SigningKeys;
+pub use sso::{SsoApi, settings_pages as sso_pages};
 pub use staff::{
     Colleague, Member, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, find_colleague, pages as staff_pages,
 };
+pub use support::pages as support_pages;
 pub use well_known::well_known;

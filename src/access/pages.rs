@@ -15,7 +15,7 @@ use super::{
     right::{Enrolling, SignedIn},
     sessions::{Begun, COOKIE, Stay},
     sign_in::AtDoor,
-    store,
+    sso, store,
 };
 use crate::{
     db::TenantTx,
@@ -43,6 +43,10 @@ pub fn pages(table: &mut RouteTable) {
         .page::<SignedIn>(Method::POST, "/account/sessions/end-others", end_others)
         .page::<SignedIn>(Method::POST, "/account/sessions/:id/end", end_session);
     mfa::pages(table);
+    super::passkeys::pages(table);
+    super::passkeys::own_pages(table);
+    super::proof::pages(table);
+    sso::pages(table);
     super::keys_pages::pages(table);
 }
 
@@ -75,6 +79,11 @@ struct SignInQuery {
 #[derive(Serialize)]
 struct SignInPage {
     form: FormView,
+    /// What stands on the button of single sign-on, where there is one.
+    sso_label: Option<&'static str>,
+    sso_href: String,
+    /// Nobody but owners comes in by a password or a passkey.
+    sso_only: bool,
 }
 
 fn sign_in_view() -> FormView {
@@ -89,7 +98,17 @@ async fn show_sign_in(
 ) -> Result<Response> {
     let brand = door.access.brand(&door.tenant).await?;
     let bare = Bare { status, template: "access/sign_in.html", title: "Sign in" };
-    visitor.render(&door.access, bare, Some(brand), &SignInPage { form })
+    let look = async |tx: &TenantTx| sso::offer(tx).await;
+    let offer = door.access.0.db.read_tenant(&door.tenant, look).await?;
+    let next = local_path(form.values.get("next").map_or("", String::as_str));
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    let view = SignInPage {
+        form,
+        sso_label: offer.as_ref().map(|offer| offer.label),
+        sso_href: format!("/sign-in/sso?next={next}"),
+        sso_only: offer.is_some_and(|offer| offer.is_required),
+    };
+    visitor.render(&door.access, bare, Some(brand), &view)
 }
 
 #[handler]

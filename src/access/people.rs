@@ -16,6 +16,7 @@ use super::{
     right::Catalogue,
     roles::{self, NewRole, Role, RoleChanges},
     sessions::{Stay, end_stays},
+    sso,
     staff::{self, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark},
     store,
 };
@@ -254,6 +255,7 @@ impl People {
 
     /// Takes away the second factor of somebody who has lost it.
     pub async fn remove_mfa(&self, by: &By, id: StaffId) -> Result<Member> {
+        by.must_have_proved()?;
         let catalogue = self.catalogue();
         let remove = async |tx: &TenantTx| {
             let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
@@ -261,6 +263,18 @@ impl People {
             Ok(member)
         };
         self.0.access.change(&by.tenant, remove).await
+    }
+
+    /// Forgets who a colleague is to the issuer of single sign-on.
+    pub async fn forget_sso(&self, by: &By, id: StaffId) -> Result<Member> {
+        by.must_have_proved()?;
+        let catalogue = self.catalogue();
+        let forget = async |tx: &TenantTx| {
+            let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
+            sso::forget_identity(tx, by, &member).await?;
+            Ok(member)
+        };
+        self.0.access.0.db.in_tenant(&by.tenant, forget).await
     }
 
     /// Makes a link by which this person chooses a password. The old password works until then.
@@ -277,7 +291,7 @@ impl People {
 }
 
 async fn make_link(tx: &TenantTx, by: &By, desk: &Desk, member: &Member, by_mail: bool) -> Result<Link> {
-    let validity = if member.has_password { Validity::Reset } else { Validity::Welcome };
+    let validity = if member.has_accepted { Validity::Reset } else { Validity::Welcome };
     if validity == Validity::Welcome {
         // Of an invitation there is one link at a time.
         links::forget_links(tx, member.id).await?;
@@ -321,9 +335,10 @@ impl People {
         let ask = async |tx: &TenantTx| {
             let found = staff::find_by_email(tx, email).await?.filter(|member| member.is_active);
             // Who is invited has forgotten nothing: else nobody's invitation would ever be too old.
-            let mailed_to = found.as_ref().filter(|member| member.has_password);
+            let mailed_to = found.as_ref().filter(|member| member.has_accepted);
             if let Some(member) = mailed_to
                 && links::may_ask_again(tx, member.id).await?
+                && !sso::is_closed_to(tx, member.id).await?
             {
                 mail_reset_link(tx, &desk, member).await?;
             }
@@ -345,6 +360,11 @@ impl People {
         self.read(tenant, async |tx| links::find_live(tx, code).await).await
     }
 
+    /// Whether single sign-on is the only way in for whom a link is for.
+    pub async fn must_come_by_sso(&self, tenant: &Tenant, owner: &LinkOwner) -> Result<bool> {
+        self.read(tenant, async |tx| sso::is_closed_to(tx, owner.id).await).await
+    }
+
     /// Sets the password that a link lets its owner choose, and ends everything that went on under the old one. False when the
     /// link does not count (any more).
     pub async fn redeem_link(
@@ -355,6 +375,9 @@ impl People {
         password: &str,
     ) -> Result<bool> {
         let Some(owner) = self.look_at_link(tenant, code).await? else { return Ok(false) };
+        if self.must_come_by_sso(tenant, &owner).await? {
+            return Err(sso::only());
+        }
         check_password(password, &[&owner.email, &owner.name, &tenant.name])
             .map_err(|wrong| Error::Invalid(vec![wrong.at("password")]))?;
         let (hash, owner) = (hash_password(password).await?, &owner);

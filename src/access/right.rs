@@ -72,6 +72,8 @@ pub trait Right: Send + Sync + 'static {
     const OWNER_ONLY: bool = false;
     /// Whether it is also for those whose role asks for a second factor that they have not set up yet.
     const WHILE_ENROLLING: bool = false;
+    /// Whether it writes nothing of the tenant's, so that also support which may only look has it.
+    const IS_LEAVING: bool = false;
     /// What stands in the API's document; `web::document` takes it apart.
     const SCHEME: &'static str;
 }
@@ -90,6 +92,15 @@ pub struct Enrolling;
 impl Right for Enrolling {
     const PERMISSION: Option<&'static Permission> = None;
     const WHILE_ENROLLING: bool = true;
+    const SCHEME: &'static str = "credential";
+}
+
+/// Anyone who is here and wants to go.
+pub struct Leaving;
+
+impl Right for Leaving {
+    const PERMISSION: Option<&'static Permission> = None;
+    const IS_LEAVING: bool = true;
     const SCHEME: &'static str = "credential";
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{by::Rights, right::Catalogue};
+use super::{by::Rights, right::Catalogue, support::Banner};
 use crate::web::Shared;
 
 /// One entry of the navigation. Features declare theirs; those without the permission do not see it.
@@ -51,6 +51,8 @@ pub struct Shell {
     pub active: &'static str,
     /// Whether the person has to set a second step up before anything else: nothing of the frame asks for anything.
     pub is_enrolling: bool,
+    /// The platform's support is let in.
+    pub support: Option<Banner>,
     #[serde(flatten)]
     pub frame: Frame,
 }
@@ -67,17 +69,14 @@ impl Shell {
 pub struct Frame {
     /// [`NavGroup`]s.
     nav: Shared,
-    /// Every permission's code, and whether the person holds it.
+    /// Every permission's code, and whether the person holds it; and `is_owner`.
     can: Shared,
 }
 
 impl Frame {
     pub(super) fn of(catalogue: &Catalogue, items: &[NavItem], rights: &Rights) -> Self {
-        let can: BTreeMap<&str, bool> = catalogue
-            .all()
-            .iter()
-            .map(|permission| (permission.code, rights.holds(permission.code)))
-            .collect();
+        let held = catalogue.all().iter().map(|right| (right.code, rights.holds(right.code)));
+        let can: BTreeMap<&str, bool> = held.chain([("is_owner", rights.is_owner)]).collect();
         Self { nav: Shared::of(&navigation(items, rights)), can: Shared::of(&can) }
     }
 }

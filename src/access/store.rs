@@ -12,6 +12,16 @@ use crate::{
     web::Origin,
 };
 
+/// Whether the person `s` of a query has a second factor: an app, or a passkey (also one that is refused: it does not make room for
+/// the password alone).
+macro_rules! has_second_factor {
+    () => {
+        "(EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) \
+          OR EXISTS (SELECT 1 FROM passkey k WHERE k.staff_id = s.id))"
+    };
+}
+pub(super) use has_second_factor;
+
 /// A session that nobody used for so long is over: 12 hours.
 pub(super) const SESSION_IDLE_SECONDS: i64 = 12 * 3_600;
 /// However often it was used, a session is over after 7 days; as its insertion says.
@@ -20,15 +30,18 @@ pub(super) const SESSION_MAX_SECONDS: u64 = 7 * 24 * 3_600;
 /// The session's person, one row for each role that is switched on (one row with a null role when there is none).
 pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, s.id AS staff_id, s.name, s.email,
-            r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa,
-            EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa
+        concat!(
+            "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, coalesce(p.proved_at, p.created_at) AS proved_at,
+            s.id AS staff_id, s.name, s.email, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
+            has_second_factor!(),
+            " AS has_mfa
          FROM portal_session p
          JOIN staff s ON s.id = p.staff_id
          LEFT JOIN (staff_role sr JOIN role r ON r.id = sr.role_id AND r.is_active) ON sr.staff_id = s.id
          WHERE p.token_hash = $1 AND s.is_active AND p.expires_at > now()
             AND p.last_seen_at > now() - $2::bigint * interval '1 second'
-         ORDER BY r.name LIMIT 200",
+         ORDER BY r.name LIMIT 200"
+        ),
         &[&hash.as_slice(), &SESSION_IDLE_SECONDS],
     )
     .await
@@ -37,14 +50,18 @@ pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Resul
 /// The same for an API sign-in: nothing when its family was ended.
 pub(super) async fn list_family_roles(tx: &TenantTx, family: Uuid, staff: StaffId) -> Result<Vec<Row>> {
     tx.query(
-        "SELECT s.id AS staff_id, s.name, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa,
-            EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa
+        concat!(
+            "SELECT s.id AS staff_id, s.name, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa,
+            coalesce((SELECT min(f.created_at) FROM refresh_token f WHERE f.family_id = $1), now()) AS proved_at, ",
+            has_second_factor!(),
+            " AS has_mfa
          FROM staff s
          LEFT JOIN (staff_role sr JOIN role r ON r.id = sr.role_id AND r.is_active) ON sr.staff_id = s.id
          WHERE s.id = $2 AND s.is_active AND EXISTS (
             SELECT 1 FROM refresh_token t WHERE t.family_id = $1 AND t.staff_id = s.id
                 AND t.used_at IS NULL AND t.revoked_at IS NULL AND t.expires_at > now())
-         ORDER BY r.name LIMIT 200",
+         ORDER BY r.name LIMIT 200"
+        ),
         &[&family, &staff],
     )
     .await
@@ -74,6 +91,7 @@ pub(super) async fn get_company(tx: &TenantTx) -> Result<Company> {
         logo: row.get("logo_file_id"),
         version: row.get("version"),
         cors_origins: row.get("cors_origins"),
+        support: None,
     })
 }
 
@@ -284,6 +302,34 @@ pub(super) async fn end_families(tx: &TenantTx, staff: StaffId) -> Result<u64> {
     .await
 }
 
+/// The person has accepted the invitation, or came unasked, without a password.
+pub(super) async fn accept(tx: &TenantTx, staff: StaffId) -> Result<()> {
+    tx.execute("UPDATE staff SET accepted_at = coalesce(accepted_at, now()) WHERE id = $1", &[&staff])
+        .await?;
+    tx.execute("UPDATE one_time_link SET used_at = now() WHERE staff_id = $1 AND used_at IS NULL", &[&staff])
+        .await?;
+    Ok(())
+}
+
+/// The person has signed in, by another door than a password's.
+pub(super) async fn note_sign_in(tx: &TenantTx, staff: StaffId) -> Result<()> {
+    tx.execute("UPDATE staff SET last_signed_in_at = now() WHERE id = $1", &[&staff]).await?;
+    Ok(())
+}
+
+/// Whether the person has a password.
+pub(super) async fn has_password(tx: &TenantTx, staff: StaffId) -> Result<bool> {
+    let row =
+        tx.query_opt("SELECT 1 FROM staff WHERE id = $1 AND password_hash IS NOT NULL", &[&staff]).await?;
+    Ok(row.is_some())
+}
+
+/// The person of this stay has just shown that it is them.
+pub(super) async fn prove_session(tx: &TenantTx, session: SessionId) -> Result<()> {
+    tx.execute("UPDATE portal_session SET proved_at = now() WHERE id = $1", &[&session]).await?;
+    Ok(())
+}
+
 pub(super) async fn set_own_password(
     tx: &TenantTx,
     staff: StaffId,
@@ -308,11 +354,13 @@ pub(super) async fn set_own_name(tx: &TenantTx, staff: StaffId, name: &str) -> R
 pub(super) async fn redeem_landing(tx: &TenantTx, hash: &TokenHash) -> Result<Option<(StaffId, String)>> {
     let row = tx
         .query_opt(
-            "UPDATE one_time_link l SET used_at = now() FROM staff s
+            concat!(
+                "UPDATE one_time_link l SET used_at = now() FROM staff s
              WHERE l.token_hash = $1 AND l.purpose = 'landing' AND l.used_at IS NULL AND l.expires_at > now()
-                AND s.id = l.staff_id AND s.is_active
-                AND NOT EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL)
-             RETURNING s.id, s.name",
+                AND s.id = l.staff_id AND s.is_active AND NOT ",
+                has_second_factor!(),
+                " RETURNING s.id, s.name"
+            ),
             &[&hash.as_slice()],
         )
         .await?;

@@ -15,6 +15,7 @@ use super::{
     sessions::random_token,
     sign_in::{AtDoor, Proven, admit},
     signing::{ACCESS_TOKEN_SECONDS, AUDIENCE, Claims},
+    sso,
     store::{self, RefreshToken},
 };
 use crate::{
@@ -92,6 +93,9 @@ impl AtDoor {
         otp: Option<&str>,
     ) -> Result<SignIn> {
         let origin = self.origin.as_ref();
+        if sso::is_closed_to(tx, proven.staff).await? {
+            return self.refuse_right_password(tx, proven, sso::only()).await;
+        }
         let passed = match otp {
             _ if !mfa::is_on(tx, proven.staff).await? => None,
             None => return self.refuse_right_password(tx, proven, mfa::missing()).await,

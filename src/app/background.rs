@@ -1,18 +1,22 @@
 //! What runs beside the requests: warm schemas, jobs, closing tenants, domains looked at again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::{
-    audit::Sealer,
+    audit::{PlatformSealer, Sealer},
     error::Result,
+    platform,
     tenancy::{self, Registry},
 };
 
 const WARM_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const FIGURES_EVERY: Duration = Duration::from_secs(300);
+const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(1);
+const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
 /// Runs `work` now and then until told to stop. A failure is logged and tried again at the next turn.
@@ -39,7 +43,22 @@ pub async fn work(app: App, stop: CancellationToken) {
     let closing = app.parts.registry.clone();
     let domains = app.clone();
     let sealer = Sealer::new(app.parts.registry.clone(), app.anchor.clone());
+    let letters = (app.parts.db.clone(), app.platform_post.clone());
+    let figures = app.parts.db.clone();
+    let log = (app.parts.db.clone(), Arc::new(PlatformSealer::new(app.anchor.clone())));
     tokio::join!(
+        every("the platform's log", PLATFORM_LOG_EVERY, stop.clone(), move || {
+            let (db, sealer) = log.clone();
+            async move { sealer.round(&db).await }
+        }),
+        every("letters of the platform", PLATFORM_MAIL_EVERY, stop.clone(), move || {
+            let (db, post) = letters.clone();
+            async move { post.round(&db).await }
+        }),
+        every("figures of tenants", FIGURES_EVERY, stop.clone(), move || {
+            let db = figures.clone();
+            async move { platform::measure(&db).await.map(drop) }
+        }),
         sealer.run(stop.clone()),
         app.runner().run(stop.clone()),
         app.dispatcher().run(stop.clone()),

@@ -31,6 +31,8 @@ pub enum ActorKind {
     Anonymous,
     /// A customer in the subscriber portal.
     Subscriber,
+    /// The platform's support, under the grant that the id names.
+    Support,
 }
 
 impl ActorKind {
@@ -42,6 +44,7 @@ impl ActorKind {
             Self::Platform => "platform",
             Self::Anonymous => "anonymous",
             Self::Subscriber => "subscriber",
+            Self::Support => "support",
         }
     }
 }
@@ -100,6 +103,18 @@ pub async fn record(tx: &TenantTx, actor: &Actor, origin: Option<&Origin>, event
         ],
     )
     .await?;
+    tell_platform(tx, actor, &[(event.action, event.object_type)]).await
+}
+
+/// What is done under a grant stands in the platform's log, too: which action on what, and nothing of the data.
+async fn tell_platform(tx: &TenantTx, actor: &Actor, done: &[(&str, &str)]) -> Result<()> {
+    if actor.kind != ActorKind::Support {
+        return Ok(());
+    }
+    for (action, on_what) in done {
+        tx.execute("SELECT gate.note_support($1, $2, $3, $4)", &[&actor.id, &actor.label, action, on_what])
+            .await?;
+    }
     Ok(())
 }
 
@@ -154,7 +169,8 @@ pub async fn record_all(
         ],
     )
     .await?;
-    Ok(())
+    let done: Vec<(&str, &str)> = actions.into_iter().zip(types).collect();
+    tell_platform(tx, actor, &done).await
 }
 
 /// Only the members that differ, as (before, after). Both are None when nothing changed.

@@ -1,7 +1,8 @@
 //! The sealer: chains committed events in batches, in the order in which they became visible, and anchors each head.
 //!
-//! Writers know nothing of it. It learns from PostgreSQL's own insert statistics which tenants have news (one statement for all
-//! of them), and looks at every tenant from time to time all the same, since those statistics do not survive a crash.
+//! Writers know nothing of it. It learns from PostgreSQL's own insert statistics whether there is any news, and which tenants have some
+//! (one statement for all of them). It looks at every tenant from time to time all the same, and whenever the database was away, since
+//! those statistics do not survive a crash.
 
 use std::{
     collections::HashMap,
@@ -24,10 +25,14 @@ use crate::{
 
 const POLL: Duration = Duration::from_secs(1);
 /// Every tenant is looked at so often, whatever the statistics say.
-const ANYWAY: Duration = Duration::from_secs(300);
+const ANYWAY: Duration = Duration::from_secs(3_600);
+/// And the statistics of all of them so often, although nothing was inserted anywhere.
+const LIST_ANYWAY: Duration = Duration::from_secs(60);
 /// A tenant whose trail could not be sealed is tried again after it.
 const RETRY: Duration = Duration::from_secs(15);
 const BATCH: i64 = 500;
+/// No table has this count: the tenant is looked at.
+const NEVER_COUNTED: i64 = -1;
 /// So often another sealer may come first before this one leaves the trail to it.
 const RACES_MAX: u32 = 20;
 const LAG_GAUGE: &str = "lastmile_audit_seal_lag_seconds";
@@ -161,11 +166,13 @@ pub struct Sealer {
     registry: Registry,
     key: AnchorKey,
     known: HashMap<TenantId, Known>,
+    /// How many rows the database had ever taken when all tenants were last listed, and when that was.
+    listed: Option<(i64, Instant)>,
 }
 
 impl Sealer {
     pub fn new(registry: Registry, key: AnchorKey) -> Self {
-        Self { registry, key, known: HashMap::new() }
+        Self { registry, key, known: HashMap::new(), listed: None }
     }
 
     /// Works until told to stop.
@@ -173,6 +180,10 @@ impl Sealer {
         loop {
             if let Err(error) = self.round(&stop).await {
                 tracing::warn!(%error, "the audit trails cannot be sealed right now");
+                self.listed = None;
+                for known in self.known.values_mut() {
+                    known.inserted = NEVER_COUNTED;
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -183,12 +194,18 @@ impl Sealer {
 
     /// Looks once at every tenant that has news.
     async fn round(&mut self, stop: &CancellationToken) -> Result<()> {
+        let all = self.registry.db().read_public(async |tx| store::count_inserts(tx).await).await?;
+        let is_stuck = self.known.values().any(|known| known.stuck_since.is_some());
+        let is_new = self.listed.is_none_or(|(was, at)| was != all || at.elapsed() >= LIST_ANYWAY);
+        if !is_stuck && !is_new {
+            return Ok(());
+        }
         let counts = self.registry.db().read_public(async |tx| store::list_insert_counts(tx).await).await?;
         let open: std::collections::HashSet<TenantId> = counts.iter().map(|(id, _)| *id).collect();
         self.known.retain(|id, _| open.contains(id));
         for (id, inserted) in counts {
             if stop.is_cancelled() {
-                break;
+                return Ok(());
             }
             let due = self.known.get(&id).is_none_or(|known| {
                 let quiet = known.looked_at.elapsed();
@@ -201,6 +218,7 @@ impl Sealer {
                 self.look_at(id, inserted).await?;
             }
         }
+        self.listed = Some((all, Instant::now()));
         let now = Utc::now();
         let stuck = self.known.values().filter_map(|known| known.stuck_since).min();
         let lag = stuck.map_or(0, |since| (now - since).num_seconds().max(0));

@@ -185,6 +185,12 @@ pub(super) async fn insert_links(
     Ok(row.get("sealed"))
 }
 
+/// How many rows were ever inserted anywhere in this database, by PostgreSQL's own count.
+pub(super) async fn count_inserts(tx: &ControlTx) -> Result<i64> {
+    let sql = "SELECT tup_inserted FROM pg_stat_database WHERE datname = current_database()";
+    Ok(tx.query_one(sql, &[]).await?.get(0))
+}
+
 /// How many rows were ever inserted into each open tenant's trail, by PostgreSQL's own statistics. Moves within seconds of a
 /// commit, costs the writers nothing, and takes some 3 ms for 500 tenants; it may restart from 0 after a crash.
 pub(super) async fn list_insert_counts(tx: &ControlTx) -> Result<Vec<(TenantId, i64)>> {

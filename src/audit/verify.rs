@@ -18,7 +18,7 @@ use crate::{
 const PAGE: i64 = 1_000;
 const FINDINGS_MAX: usize = 100;
 /// A committed event gets its seal within seconds. One that has none for so long was passed over.
-const OVERDUE_SECONDS: f64 = 600.0;
+pub(super) const OVERDUE_SECONDS: f64 = 600.0;
 
 /// One thing that is not as it was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -28,8 +28,16 @@ const INDEX: &str = "backup.json";
 const CONTROL: &str = "control-plane.zip";
 
 /// What goes into the tenants' archives, or is made anew with their schemas.
-const NOT_OF_THE_CONTROL_PLANE: &[&str] =
-    &["audit_anchor", "schema_pool", "tenant", "tenant_domain", "tenant_key", "tenant_schema_state", "usage"];
+const NOT_OF_THE_CONTROL_PLANE: &[&str] = &[
+    "audit_anchor",
+    "schema_pool",
+    "tenant",
+    "tenant_domain",
+    "tenant_figure",
+    "tenant_key",
+    "tenant_schema_state",
+    "usage",
+];
 
 /// The list of a backup's files.
 #[derive(Debug, Serialize, Deserialize)]

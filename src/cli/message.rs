@@ -1,5 +1,7 @@
 //! `lastmile message`: for scripts of the people who run the deployment.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use crate::{
     error::{Error, Result},
     messaging::{
         Channel,
-        messages::{self, Ask, Given, Lane, Said, To},
+        messages::{self, Ask, Given, Lane, Said, To, attachments},
         templates::{Text, Words},
     },
     types::{GroupId, MessageId, TemplateId},
@@ -54,6 +56,9 @@ pub struct SendArgs {
     /// transactional, conversation or bulk
     #[arg(long, default_value = "transactional")]
     priority: String,
+    /// A file that goes along; may be given often
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
     /// Do everything but the sending
     #[arg(long)]
     dry_run: bool,
@@ -97,7 +102,19 @@ impl SendArgs {
             expires_at: None,
             is_dry_run: self.dry_run,
             per_minute: None,
+            attachments: Vec::new(),
         })
+    }
+
+    /// The files that go along, with their names.
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let read = |file: &PathBuf| {
+            let content = std::fs::read(file).map_err(|error| {
+                Error::invalid("attach", "unreadable_file", format!("{}: {error}.", file.display()))
+            })?;
+            Ok((file.file_name().unwrap_or_default().to_string_lossy().into_owned(), content))
+        };
+        self.attach.iter().map(read).collect()
     }
 }
 
@@ -107,11 +124,19 @@ pub async fn run(command: MessageCommand, global: &Global) -> Result<()> {
         MessageCommand::Send(args) => {
             let tenant = tenant_of(&app.parts, &args.tenant).await?;
             let ask = args.ask()?;
+            let files = args.files()?;
             let by = By::platform(tenant.clone(), ACTOR);
             let sent = app
                 .parts
                 .db
-                .in_tenant(&tenant, async |tx| messages::send(tx, &app.messaging, &by, &ask).await)
+                .in_tenant(&tenant, async |tx| {
+                    let mut attached = Vec::with_capacity(files.len());
+                    for (name, content) in &files {
+                        attached.push(attachments::upload(tx, &by, name, content).await?.file());
+                    }
+                    let ask = Ask { attachments: attached, ..ask.clone() };
+                    messages::send(tx, &app.messaging, &by, &ask).await
+                })
                 .await?;
             if args.json {
                 return output::json(&serde_json::json!({"id": sent.id, "recipients": sent.recipients}));

@@ -13,6 +13,7 @@ mod keys;
 mod message;
 mod migrate;
 mod output;
+mod platform;
 mod postgres;
 mod sender;
 mod serve;
@@ -27,7 +28,7 @@ use crate::{
     db::embedded::{Embedded, Options},
     error::{Error, Result},
     telemetry::{self, Telemetry},
-    tenancy::{self, Tenant},
+    tenancy::{self, Operator, Tenant},
 };
 
 /// Operations and customer communication for internet providers: many providers in one deployment, a database schema each.
@@ -90,6 +91,9 @@ enum Command {
     /// What providers have paid ahead for senders of the platform
     #[command(subcommand)]
     Credit(sender::CreditCommand),
+    /// The people who run the deployment, and the log of what they did
+    #[command(subcommand)]
+    Platform(platform::PlatformCommand),
     Backup(archives::BackupArgs),
     Restore(archives::RestoreArgs),
     Demo(demo::DemoArgs),
@@ -191,6 +195,11 @@ async fn tenant_of(parts: &Parts, text: &str) -> Result<Tenant> {
 /// Who did it, for the platform's log and the trails of the providers.
 const ACTOR: &str = "command line";
 
+/// The same for the platform's own log.
+fn operator() -> Operator {
+    Operator::command_line()
+}
+
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -219,6 +228,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::Message(command) => Box::pin(message::run(command, global)).await,
         Command::Sender(command) => sender::run(command, global).await,
         Command::Credit(command) => sender::credit(command, global).await,
+        Command::Platform(command) => platform::run(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,
         Command::Restore(args) => archives::restore(args, global).await,
         Command::Demo(args) => demo::run(args, global).await,

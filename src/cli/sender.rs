@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use rust_decimal::Decimal;
 
-use super::{ACTOR, Global, output, tenant_of};
+use super::{Global, operator, output, tenant_of};
 use crate::{
     app::Parts,
     error::{Error, OrInternal, Result},
@@ -38,6 +38,25 @@ pub enum SenderCommand {
     Assign { name: String, tenant: String },
     /// Take a sender back from a provider
     Unassign { name: String, tenant: String },
+    /// Give a sender another credential
+    Rotate {
+        name: String,
+        /// A file with its credential: a JSON object of texts
+        #[arg(long, value_name = "FILE")]
+        credential_file: PathBuf,
+    },
+    /// Limit how many messages go out a second, for all providers together
+    Limit {
+        /// A sender; everything when absent
+        #[arg(long)]
+        name: Option<String>,
+        /// So many a second
+        #[arg(long, conflicts_with = "none", required_unless_present = "none")]
+        per_second: Option<i32>,
+        /// Take the limit away
+        #[arg(long)]
+        none: bool,
+    },
     /// Stop a sender, for everybody who has it
     Suspend { name: String },
     /// Lend a suspended sender again
@@ -78,7 +97,7 @@ pub async fn run(command: SenderCommand, global: &Global) -> Result<()> {
         SenderCommand::Add { name, kind, price, credential_file } => {
             let key = SenderKey::open(parts.store.as_ref()).await?;
             let given = credential(&credential_file)?;
-            senders::add(db, &key, ACTOR, &name, &kind, &price, &given).await?;
+            senders::add(db, &key, &operator(), &name, &kind, &price, &given).await?;
             output::line(&format!("{name} was added"))
         }
         SenderCommand::List { json } => {
@@ -94,6 +113,7 @@ pub async fn run(command: SenderCommand, global: &Global) -> Result<()> {
                         one.channel,
                         one.kind,
                         one.price.normalize().to_string(),
+                        one.per_second.map(|n| format!("{n}/s")).unwrap_or_default(),
                         one.status,
                         one.tenants.join(" "),
                     ]
@@ -103,13 +123,31 @@ pub async fn run(command: SenderCommand, global: &Global) -> Result<()> {
         }
         SenderCommand::Assign { name, tenant } => {
             let (sender, tenant) = (senders::find(db, &name).await?, tenant_of(&parts, &tenant).await?);
-            senders::assign(db, ACTOR, &sender, &tenant).await?;
+            senders::assign(db, &operator(), &sender, &tenant).await?;
             output::line(&format!("{} has {}", tenant.slug, sender.name))
         }
         SenderCommand::Unassign { name, tenant } => {
             let (sender, tenant) = (senders::find(db, &name).await?, tenant_of(&parts, &tenant).await?);
-            senders::unassign(db, ACTOR, &sender, &tenant).await?;
+            senders::unassign(db, &operator(), &sender, &tenant).await?;
             output::line(&format!("{} has {} no more", tenant.slug, sender.name))
+        }
+        SenderCommand::Rotate { name, credential_file } => {
+            let key = SenderKey::open(parts.store.as_ref()).await?;
+            let sender = senders::find(db, &name).await?;
+            senders::rotate(db, &key, &operator(), &sender, &credential(&credential_file)?).await?;
+            output::line(&format!("{} has another credential", sender.name))
+        }
+        SenderCommand::Limit { name, per_second, none: _ } => {
+            let sender = match &name {
+                Some(name) => Some(senders::find(db, name).await?),
+                None => None,
+            };
+            senders::limit(db, &operator(), sender.as_ref(), per_second).await?;
+            let what = name.as_deref().unwrap_or("All together");
+            output::line(&match per_second {
+                Some(n) => format!("{what}: at most {n} a second"),
+                None => format!("{what}: no limit"),
+            })
         }
         SenderCommand::Suspend { name } => suspend(&parts, &name, true).await,
         SenderCommand::Resume { name } => suspend(&parts, &name, false).await,
@@ -118,7 +156,7 @@ pub async fn run(command: SenderCommand, global: &Global) -> Result<()> {
 
 async fn suspend(parts: &Parts, name: &str, is_suspended: bool) -> Result<()> {
     let sender = senders::find(&parts.db, name).await?;
-    senders::suspend(&parts.db, ACTOR, &sender, is_suspended).await?;
+    senders::suspend(&parts.db, &operator(), &sender, is_suspended).await?;
     output::line(&format!("{} is {}", sender.name, if is_suspended { "suspended" } else { "lent again" }))
 }
 
@@ -127,7 +165,7 @@ pub async fn credit(command: CreditCommand, global: &Global) -> Result<()> {
     let (tenant, credit, json) = match command {
         CreditCommand::Add { tenant, amount, note } => {
             let tenant = tenant_of(&parts, &tenant).await?;
-            let credit = senders::add_credit(&parts.db, ACTOR, &tenant, amount, &note).await?;
+            let credit = senders::add_credit(&parts.db, &operator(), &tenant, amount, &note).await?;
             (tenant, credit, false)
         }
         CreditCommand::Show { tenant, json } => {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    ACTOR, Global,
+    Global,
     archives::{self, PassphraseArg},
-    output, tenant_of,
+    operator, output, tenant_of,
 };
 use crate::{
     app::{App, Parts},
@@ -128,12 +128,12 @@ pub async fn run(command: TenantCommand, global: &Global) -> Result<()> {
         TenantCommand::Show { slug, json } => show(&parts, &slug, json).await,
         TenantCommand::Suspend { slug, reason } => {
             let tenant = tenant_of(&parts, &slug).await?;
-            tenancy::suspend(&parts.registry, &tenant, ACTOR, &reason).await?;
+            tenancy::suspend(&parts.registry, &tenant, &operator(), &reason).await?;
             output::line(&format!("{slug} is suspended"))
         }
         TenantCommand::Resume { slug } => {
             let tenant = tenant_of(&parts, &slug).await?;
-            tenancy::resume(&parts.registry, &tenant, ACTOR).await?;
+            tenancy::resume(&parts.registry, &tenant, &operator()).await?;
             output::line(&format!("{slug} is served again"))
         }
         TenantCommand::Delete { slug, yes, now } => delete(&parts, &slug, yes, now).await,
@@ -230,7 +230,7 @@ async fn delete(parts: &Parts, slug: &str, yes: bool, now: bool) -> Result<()> {
         }
     }
     if now {
-        tenancy::close_now(&parts.registry, &tenant, ACTOR).await?;
+        tenancy::close_now(&parts.registry, &tenant, &operator()).await?;
         return output::line(&format!("{slug} is closed; its data is gone"));
     }
     if tenant.status == Status::Closing {
@@ -240,7 +240,7 @@ async fn delete(parts: &Parts, slug: &str, yes: bool, now: bool) -> Result<()> {
         ));
     }
     let days = parts.settings.tenants.closing_grace_days;
-    let at = tenancy::close(&parts.registry, &tenant, ACTOR, days).await?;
+    let at = tenancy::close(&parts.registry, &tenant, &operator(), "", days).await?;
     output::line(&format!(
         "{slug} is closing; its data goes on {}; until then: tenant resume",
         at.date_naive()

@@ -5,6 +5,7 @@
 mod picture;
 
 use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
 
 use crate::{
     db::TenantTx,
@@ -56,6 +57,82 @@ pub async fn get(tx: &TenantTx, id: FileId) -> Result<File> {
         .await?
         .ok_or(Error::not_found("file"))?;
     Ok(File { name: row.get("name"), media_type: row.get("media_type"), content: row.get("content") })
+}
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone)]
+pub struct Described {
+    pub id: FileId,
+    pub name: String,
+    pub media_type: String,
+    pub size: i64,
+}
+
+macro_rules! described {
+    ($lock:literal) => {
+        concat!(
+            "SELECT id, name, media_type, size_bytes FROM file WHERE id = ANY($1) AND purpose = ANY($2) ORDER BY id ",
+            $lock
+        )
+    };
+}
+
+fn described_of(row: &Row) -> Described {
+    Described {
+        id: row.get("id"),
+        name: row.get("name"),
+        media_type: row.get("media_type"),
+        size: row.get("size_bytes"),
+    }
+}
+
+/// Those of these files that were kept for one of these purposes.
+pub async fn described(tx: &TenantTx, ids: &[FileId], purposes: &[&str]) -> Result<Vec<Described>> {
+    Ok(tx.query(described!(""), &[&ids, &purposes]).await?.iter().map(described_of).collect())
+}
+
+/// The same, held until the unit ends.
+pub async fn hold(tx: &TenantTx, ids: &[FileId], purposes: &[&str]) -> Result<Vec<Described>> {
+    Ok(tx.query(described!("FOR UPDATE"), &[&ids, &purposes]).await?.iter().map(described_of).collect())
+}
+
+/// Files that were kept for one of these purposes, newest first.
+pub async fn list(
+    tx: &TenantTx,
+    purposes: &[&str],
+    before: Option<FileId>,
+    limit: i64,
+) -> Result<Vec<Described>> {
+    let rows = tx
+        .query(
+            "SELECT id, name, media_type, size_bytes FROM file
+             WHERE purpose = ANY($1) AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+            &[&purposes, &before, &limit],
+        )
+        .await?;
+    Ok(rows.iter().map(described_of).collect())
+}
+
+/// The file, if it was kept for one of these purposes.
+pub async fn get_for(tx: &TenantTx, id: FileId, purposes: &[&str]) -> Result<Option<File>> {
+    let row = tx
+        .query_opt(
+            "SELECT name, media_type, content FROM file WHERE id = $1 AND purpose = ANY($2)",
+            &[&id, &purposes],
+        )
+        .await?;
+    Ok(row.map(|row| File {
+        name: row.get("name"),
+        media_type: row.get("media_type"),
+        content: row.get("content"),
+    }))
+}
+
+/// From now on these files are kept for another purpose.
+pub async fn keep_for(tx: &TenantTx, ids: &[FileId], purpose: &str) -> Result<()> {
+    tx.execute("UPDATE file SET purpose = $2 WHERE id = ANY($1) AND purpose <> $2", &[&ids, &purpose])
+        .await
+        .map(drop)
 }
 
 /// Forgets a file.

@@ -10,12 +10,14 @@ mod dispatch;
 mod folder;
 mod letter;
 mod outbox;
+mod platform;
 mod post;
 mod smtp;
 
 pub use dispatch::handlers;
 pub use letter::{Body, Envelope, Letter, address_of, one_line};
 pub use outbox::queue;
+pub use platform::PlatformPost;
 pub use post::Post;
 pub use smtp::{Encryption, Handed, Said, Server, Smtp, Step};
 

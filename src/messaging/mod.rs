@@ -21,6 +21,7 @@ pub mod live;
 pub mod messages;
 pub mod policy;
 mod providers;
+mod sealed_links;
 mod segments;
 mod status;
 pub mod suppression;
@@ -52,6 +53,7 @@ pub struct Messaging {
     pub accounts: Opener,
     pub directory: Arc<dyn Directory>,
     pub links: suppression::Links,
+    pub file_links: messages::FileLinks,
     /// Rings when something was queued in this process, so that nobody waits for the next look.
     pub bell: Arc<Notify>,
 }
@@ -64,10 +66,11 @@ impl Messaging {
         resolver: Resolver,
         outbound: Outbound,
         directory: Arc<dyn Directory>,
-        links: suppression::Links,
+        (links, file_links): (suppression::Links, messages::FileLinks),
         senders: SenderKey,
     ) -> Self {
         let accounts = Opener::new(db.clone(), keys.clone(), senders);
-        Self { db, keys, resolver, outbound, accounts, directory, links, bell: Arc::new(Notify::new()) }
+        let bell = Arc::new(Notify::new());
+        Self { db, keys, resolver, outbound, accounts, directory, links, file_links, bell }
     }
 }

@@ -74,6 +74,10 @@ impl Request {
         self.bytes("application/x-www-form-urlencoded", body.into())
     }
 
+    pub fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
     pub fn bytes(mut self, content_type: &str, body: Bytes) -> Self {
         match HeaderValue::from_str(content_type) {
             Ok(value) => {

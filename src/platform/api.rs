@@ -82,7 +82,8 @@ impl SignupApi {
 impl SignupApi {
     /// Sign a provider up: its portal, its schema and its owner, all or nothing.
     ///
-    /// With an `Idempotency-Key` the same request again gets the same answer.
+    /// With an `Idempotency-Key` the same request again gets the same answer. Where the platform approves sign-ups first, the
+    /// status of the tenant is `pending` and its owner has no id yet; the applicant is told by letter.
     #[oai(path = "/signups", method = "post")]
     async fn create_signup(&self, request: &Request, body: Body<SignupBody>) -> Result<Created<SignedUp>> {
         let origin = request.extensions().get::<Origin>();
@@ -95,7 +96,7 @@ impl SignupApi {
         ) {
             limits.signup(origin.address, note)?;
         }
-        let done = self.signups.sign_up(new, key, origin).await?;
+        let done = self.signups.ask(new, key, origin).await?;
         Ok(Created(done.answer))
     }
 

@@ -1,11 +1,24 @@
-//! The base domain: providers sign up here. Sees tenants as accounts, never their data.
+//! The base domain: providers sign up here, and the people who run the deployment have their console. Sees tenants as accounts,
+//! never their data.
 //!
-//! Owns `public.signup`.
+//! Owns `public.signup`, and what its parts name.
 
 mod api;
+mod approval_pages;
+mod approvals;
+mod console;
+mod lending;
 mod pages;
 mod signup;
+pub mod staff;
+mod tenants;
+mod work;
 
 pub use api::SignupApi;
+pub use approval_pages::pages as approval_pages;
+pub use console::{Console, pages as console_pages};
+pub use lending::pages as sender_pages;
 pub use pages::pages;
 pub use signup::{NewSignup, SignupInput, Signups};
+pub use tenants::{measure, pages as tenant_pages};
+pub use work::pages as work_pages;

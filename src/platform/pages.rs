@@ -9,6 +9,7 @@ use poem::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::approvals;
 use super::signup::{NewSignup, SignupInput, Signups};
 use crate::{
     access::{Bare, CheckedForm, Guarded, Visitor},
@@ -51,12 +52,21 @@ async fn landing(
     signups: Data<&Arc<Signups>>,
     resolver: Data<&Resolver>,
 ) -> Result<Response> {
-    show_landing(&visitor, &signups, &resolver, Find::default())
+    show_landing(&visitor, &signups, &resolver, Find::default()).await
 }
 
-fn show_landing(visitor: &Visitor, signups: &Signups, resolver: &Resolver, find: Find) -> Result<Response> {
+async fn show_landing(
+    visitor: &Visitor,
+    signups: &Signups,
+    resolver: &Resolver,
+    find: Find,
+) -> Result<Response> {
     let status = if find.error.is_some() { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let view = LandingPage { base_domain: resolver.base_domain(), signup_open: true, find };
+    let view = LandingPage {
+        base_domain: resolver.base_domain(),
+        signup_open: approvals::mode(resolver.registry().db()).await? != approvals::Mode::Closed,
+        find,
+    };
     let bare = Bare { status, template: "public/landing.html", title: "Lastmile" };
     visitor.render(signups.access(), bare, None, &view)
 }
@@ -86,7 +96,7 @@ async fn find_portal(
                 slug: query.slug.clone(),
                 error: Some("There is no portal at this address.".to_owned()),
             };
-            show_landing(&visitor, &signups, &resolver, find)
+            show_landing(&visitor, &signups, &resolver, find).await
         }
     }
 }
@@ -177,6 +187,12 @@ impl<'a> FromRequest<'a> for Brake<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct WaitsPage<'a> {
+    company: &'a str,
+    email: &'a str,
+}
+
 /// Signs up and lands the owner, signed in, in the new portal.
 #[handler]
 async fn sign_up(
@@ -202,9 +218,15 @@ async fn sign_up(
     let attempt = async {
         let new = NewSignup::parse(input)?;
         brake.limits.signup(origin.address, &brake.note)?;
-        signups.sign_up(new, Some(key.as_str()).filter(|key| !key.is_empty()), Some(&origin)).await
+        signups.ask(new, Some(key.as_str()).filter(|key| !key.is_empty()), Some(&origin)).await
     };
     match attempt.await {
+        Ok(done) if done.answer.is_pending() => {
+            let view = WaitsPage { company: form.get("company_name"), email: &done.answer.owner.email };
+            let bare =
+                Bare { status: StatusCode::OK, template: "public/signup_waits.html", title: "Thank you" };
+            visitor.render(signups.access(), bare, None, &view)
+        }
         Ok(done) => {
             let portal = done.answer.tenant.portal_url;
             Ok(see_other(match done.landing_code {

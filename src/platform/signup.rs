@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::approvals::{self, Mode};
 use crate::{
     access::{self, Access, NewOwner},
-    db::OnConstraint,
+    db::{Db, OnConstraint, OwnerTx},
     error::{Error, OrInternal, Result},
+    mail::PlatformPost,
     secrets::{DataKey, Keyring},
-    tenancy::{self, NewTenant, Resolver},
+    tenancy::{self, NewTenant, Registry, Resolver},
     types::{Check, Country, Currency, EmailAddress, Slug, StaffId, TenantId, TimeZone, line},
     web::Origin,
 };
@@ -39,14 +41,14 @@ pub struct SignupInput {
 /// The same, parsed. The fields of errors are named as the API names them.
 #[derive(Debug, Clone)]
 pub struct NewSignup {
-    company_name: String,
+    pub(super) company_name: String,
     slug: Option<Slug>,
     owner_name: String,
     owner_email: EmailAddress,
     password: String,
-    time_zone: TimeZone,
-    currency: Currency,
-    country: Country,
+    pub(super) time_zone: TimeZone,
+    pub(super) currency: Currency,
+    pub(super) country: Country,
 }
 
 impl NewSignup {
@@ -88,8 +90,27 @@ impl NewSignup {
         check.finish(whole)
     }
 
+    /// One that was parsed before and kept without its password.
+    pub(super) fn kept(
+        (company_name, slug): (String, String),
+        (owner_name, owner_email): (String, EmailAddress),
+        (time_zone, currency, country): (String, String, String),
+    ) -> Result<Self> {
+        let odd = |_wrong| Error::internal("a sign-up that was kept is odd");
+        Ok(Self {
+            company_name,
+            slug: Some(Slug::parse_field(&slug).map_err(odd)?),
+            owner_name,
+            owner_email,
+            password: String::new(),
+            time_zone: TimeZone::parse(&time_zone).map_err(odd)?,
+            currency: Currency::parse(&currency).map_err(odd)?,
+            country: Country::parse(&country).map_err(odd)?,
+        })
+    }
+
     /// What makes two requests the same request. The password is left out: its hash must not lie about.
-    fn fingerprint(&self) -> Vec<u8> {
+    pub(super) fn fingerprint(&self) -> Vec<u8> {
         let slug = self.slug.as_ref().map_or("", Slug::as_str);
         let parts = [
             self.company_name.as_str(),
@@ -118,13 +139,26 @@ pub struct SignedUpTenant {
     /// Where the provider's portal is.
     pub host: String,
     pub portal_url: String,
+    /// `active`, or `pending` while somebody of the platform has to approve it.
     pub status: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, poem_openapi::Object)]
 pub struct SignedUpOwner {
-    pub id: Uuid,
+    /// None while the sign-up waits to be approved.
+    pub id: Option<Uuid>,
     pub email: String,
+}
+
+impl SignedUp {
+    /// One that waits to be approved.
+    pub(super) fn pending(tenant: SignedUpTenant, email: String) -> Self {
+        Self { tenant, owner: SignedUpOwner { id: None, email } }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.tenant.status == "pending"
+    }
 }
 
 /// A sign-up that was done, now or before.
@@ -139,11 +173,24 @@ pub struct Signups {
     resolver: Resolver,
     keyring: Arc<Keyring>,
     access: Access,
+    post: PlatformPost,
 }
 
 impl Signups {
-    pub fn new(resolver: Resolver, keyring: Arc<Keyring>, access: Access) -> Self {
-        Self { resolver, keyring, access }
+    pub fn new(resolver: Resolver, keyring: Arc<Keyring>, access: Access, post: PlatformPost) -> Self {
+        Self { resolver, keyring, access, post }
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        self.resolver.registry().db()
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.resolver.registry()
+    }
+
+    pub(super) fn post(&self) -> &PlatformPost {
+        &self.post
     }
 
     pub fn access(&self) -> &Access {
@@ -164,10 +211,13 @@ impl Signups {
             .registry()
             .db()
             .read_public(async |tx| {
-                tx.query_opt("SELECT 1 FROM public.tenant WHERE lower(slug) = $1", &[&slug.as_str()]).await
+                let found = tx
+                    .query_opt("SELECT 1 FROM public.tenant WHERE lower(slug) = $1", &[&slug.as_str()])
+                    .await?;
+                Ok(found.is_some() || approvals::is_waited_for(tx, slug).await?)
             })
             .await?;
-        Ok(found.is_some())
+        Ok(found)
     }
 
     /// A free slug made from a company's name.
@@ -184,6 +234,34 @@ impl Signups {
         }
         let random: u32 = rand::random();
         Ok(first.numbered(10_000 + random % 90_000))
+    }
+
+    /// The same for somebody who comes to the door: as the platform's settings have it, at once, after an approval, or not at all.
+    pub async fn ask(&self, new: NewSignup, key: Option<&str>, origin: Option<&Origin>) -> Result<Done> {
+        match approvals::mode(self.db()).await? {
+            Mode::Open => self.sign_up(new, key, origin).await,
+            Mode::Closed => Err(Error::forbidden("signups_closed", "Nobody can sign up here right now.")),
+            Mode::Approval => {
+                let key_hash = key.map(|key| Sha256::digest(key).to_vec());
+                if let Some(hash) = &key_hash
+                    && let Some(answer) = self.done_before(hash, &new).await?
+                {
+                    return Ok(Done { answer, landing_code: None });
+                }
+                let password_hash = access::hash_password(&new.password).await?;
+                let owner =
+                    NewOwner { name: new.owner_name.clone(), email: new.owner_email.clone(), password_hash };
+                self.hold(&new, &owner, key_hash.as_deref(), origin).await
+            }
+        }
+    }
+
+    /// The slug that was asked for, or one made from the name.
+    pub(super) async fn slug_for(&self, new: &NewSignup) -> Result<Slug> {
+        match &new.slug {
+            Some(slug) => Ok(slug.clone()),
+            None => self.propose(&new.company_name).await,
+        }
     }
 
     /// Makes the tenant, its owner and its default roles in one transaction. The same key with the same request answers what
@@ -217,11 +295,30 @@ impl Signups {
         key_hash: Option<&[u8]>,
         origin: Option<&Origin>,
     ) -> Result<Done> {
-        let slug = match &new.slug {
-            Some(slug) => slug.clone(),
-            None => self.propose(&new.company_name).await?,
-        };
-        let id = TenantId::new();
+        self.provide(new, owner, (TenantId::new(), key_hash), origin, async |_tx| Ok(())).await
+    }
+
+    /// The tenant of a sign-up that was approved, with what `decide` writes down.
+    pub(super) async fn make_decided(
+        &self,
+        new: &NewSignup,
+        owner: &NewOwner,
+        id: TenantId,
+        key_hash: Option<&[u8]>,
+        decide: impl AsyncFnOnce(&OwnerTx) -> Result<()> + Clone,
+    ) -> Result<()> {
+        self.provide(new, owner, (id, key_hash), None, decide).await.map(drop)
+    }
+
+    async fn provide(
+        &self,
+        new: &NewSignup,
+        owner: &NewOwner,
+        (id, key_hash): (TenantId, Option<&[u8]>),
+        origin: Option<&Origin>,
+        decide: impl AsyncFnOnce(&OwnerTx) -> Result<()> + Clone,
+    ) -> Result<Done> {
+        let slug = self.slug_for(new).await?;
         let wrapped = self.keyring.wrap(id.0, &DataKey::generate(1)?).await?;
         let tenant = NewTenant {
             id,
@@ -236,6 +333,7 @@ impl Signups {
         let answer = self.answer_of(&tenant, owner);
         let fingerprint = new.fingerprint();
         let (_, (staff, landing_code)) = tenancy::provision(self.resolver.registry(), &tenant, async |owner_tx, tx| {
+            decide(owner_tx).await?;
             let staff = access::seed_tenant(tx, self.access.catalogue(), owner, origin).await?;
             let landing_code = access::issue_landing(tx, staff).await?;
             if let Some(hash) = key_hash {
@@ -262,35 +360,41 @@ impl Signups {
         owner: &NewOwner,
     ) -> impl Fn(StaffId) -> SignedUp + Clone + use<> {
         let email = owner.email.to_string();
-        let host = self.resolver.host_under_base(&tenant.slug);
-        let tenant_view = SignedUpTenant {
-            id: tenant.id.0,
-            slug: tenant.slug.to_string(),
-            portal_url: self.resolver.url(&host),
-            host,
-            status: "active".into(),
-        };
+        let tenant_view = self.view_of(tenant.id, &tenant.slug, "active");
         move |staff| SignedUp {
             tenant: tenant_view.clone(),
-            owner: SignedUpOwner { id: staff.0, email: email.clone() },
+            owner: SignedUpOwner { id: Some(staff.0), email: email.clone() },
+        }
+    }
+
+    pub(super) fn view_of(&self, id: TenantId, slug: &Slug, status: &str) -> SignedUpTenant {
+        let host = self.resolver.host_under_base(slug);
+        SignedUpTenant {
+            id: id.0,
+            slug: slug.to_string(),
+            portal_url: self.resolver.url(&host),
+            host,
+            status: status.into(),
         }
     }
 
     async fn done_before(&self, key_hash: &[u8], new: &NewSignup) -> Result<Option<SignedUp>> {
-        let row = self
-            .resolver
-            .registry()
+        let found = self
             .db()
             .read_public(async |tx| {
-                tx.query_opt(
-                    "SELECT request_hash, answer FROM public.signup WHERE key_hash = $1",
-                    &[&key_hash],
-                )
-                .await
+                let row = tx
+                    .query_opt(
+                        "SELECT request_hash, answer FROM public.signup WHERE key_hash = $1",
+                        &[&key_hash],
+                    )
+                    .await?;
+                match row {
+                    Some(row) => Ok(Some((row.get("request_hash"), row.get("answer")))),
+                    None => approvals::find_answer(tx, key_hash).await,
+                }
             })
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let known: Vec<u8> = row.get("request_hash");
+        let Some((known, answer)): Option<(Vec<u8>, serde_json::Value)> = found else { return Ok(None) };
         if known != new.fingerprint() {
             return Err(Error::invalid(
                 "Idempotency-Key",
@@ -298,6 +402,6 @@ impl Signups {
                 "This Idempotency-Key was used for another request.",
             ));
         }
-        serde_json::from_value(row.get("answer")).internal().map(Some)
+        serde_json::from_value(answer).internal().map(Some)
     }
 }

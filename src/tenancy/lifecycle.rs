@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
+    log::{Deed, Operator, note},
     migrations::OwnerConnection,
     provisioning::drop_statements,
     registry::{Registry, Status, Tenant, select_tenant, tenant_of},
@@ -97,12 +98,12 @@ pub async fn count_by_status(db: &Db) -> Result<Vec<(String, i64)>> {
 }
 
 /// Stops serving a tenant, at once in every process. Nothing of it changes.
-pub async fn suspend(registry: &Registry, tenant: &Tenant, actor: &str, reason: &str) -> Result<()> {
+pub async fn suspend(registry: &Registry, tenant: &Tenant, actor: &Operator, reason: &str) -> Result<()> {
     change(registry, tenant, Status::Active, Status::Suspended, actor, reason).await
 }
 
 /// Serves a suspended or closing tenant again.
-pub async fn resume(registry: &Registry, tenant: &Tenant, actor: &str) -> Result<()> {
+pub async fn resume(registry: &Registry, tenant: &Tenant, actor: &Operator) -> Result<()> {
     let from = if tenant.status == Status::Closing { Status::Closing } else { Status::Suspended };
     change(registry, tenant, from, Status::Active, actor, "").await
 }
@@ -112,7 +113,7 @@ async fn change(
     tenant: &Tenant,
     from: Status,
     to: Status,
-    actor: &str,
+    actor: &Operator,
     reason: &str,
 ) -> Result<()> {
     let id = tenant.id();
@@ -127,7 +128,10 @@ async fn change(
                     &[&id, &from.as_str(), &to.as_str(), &reason],
                 )
                 .await?;
-            tell(tx, id, actor, &format!("tenant.{}", to.as_str())).await?;
+            if changed > 0 {
+                let action = format!("tenant.{}", to.as_str());
+                tell(tx, actor, Deed::to(tenant, &action, reason)).await?;
+            }
             Ok(changed)
         })
         .await?;
@@ -143,7 +147,8 @@ async fn change(
 pub async fn close(
     registry: &Registry,
     tenant: &Tenant,
-    actor: &str,
+    actor: &Operator,
+    reason: &str,
     grace_days: u32,
 ) -> Result<DateTime<Utc>> {
     let id = tenant.id();
@@ -153,12 +158,15 @@ pub async fn close(
         .in_public(async |tx| {
             let changed = tx
                 .execute(
-                    "UPDATE public.tenant SET status = 'closing', closes_at = $2, status_changed_at = now()
+                    "UPDATE public.tenant SET status = 'closing', closes_at = $2, status_reason = nullif($3, ''),
+                        status_changed_at = now()
                      WHERE id = $1 AND status IN ('active', 'suspended')",
-                    &[&id, &closes_at],
+                    &[&id, &closes_at, &reason],
                 )
                 .await?;
-            tell(tx, id, actor, "tenant.closing").await?;
+            if changed > 0 {
+                tell(tx, actor, Deed::to(tenant, "tenant.closing", reason)).await?;
+            }
             Ok(changed)
         })
         .await?;
@@ -170,7 +178,7 @@ pub async fn close(
 }
 
 /// Ends a tenant's grace period, or never lets it begin, and removes what it has.
-pub async fn close_now(registry: &Registry, tenant: &Tenant, actor: &str) -> Result<()> {
+pub async fn close_now(registry: &Registry, tenant: &Tenant, actor: &Operator) -> Result<()> {
     if tenant.status == Status::Closing {
         let id = tenant.id();
         registry
@@ -181,23 +189,20 @@ pub async fn close_now(registry: &Registry, tenant: &Tenant, actor: &str) -> Res
                     &[&id],
                 )
                 .await?;
-                tell(tx, id, actor, "tenant.grace_ended").await
+                tell(tx, actor, Deed::to(tenant, "tenant.grace_ended", "")).await
             })
             .await?;
     } else {
-        close(registry, tenant, actor, 0).await?;
+        close(registry, tenant, actor, "", 0).await?;
     }
     finish_closing(registry).await?;
     Ok(())
 }
 
-async fn tell(tx: &ControlTx, tenant: TenantId, actor: &str, action: &str) -> Result<()> {
-    tx.execute(
-        "INSERT INTO public.platform_event (id, actor, action, tenant_id) VALUES ($1, $2, $3, $4)",
-        &[&uuid::Uuid::now_v7(), &actor, &action, &tenant],
-    )
-    .await?;
-    tx.execute("SELECT pg_notify('lastmile_news', $1)", &[&format!("tenant:{tenant}")]).await?;
+async fn tell(tx: &ControlTx, actor: &Operator, deed: Deed<'_>) -> Result<()> {
+    let news = deed.tenant.map(|id| format!("tenant:{id}"));
+    note(tx, actor, deed).await?;
+    tx.execute("SELECT pg_notify('lastmile_news', $1)", &[&news]).await?;
     Ok(())
 }
 
@@ -234,6 +239,9 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          DELETE FROM public.job WHERE tenant_id = '{id}';
          DELETE FROM public.signup WHERE tenant_id = '{id}';
          DELETE FROM public.usage WHERE tenant_id = '{id}';
+         DELETE FROM public.tenant_figure WHERE tenant_id = '{id}';
+         DELETE FROM public.signup_request WHERE id = '{id}';
+         DELETE FROM public.support_grant WHERE tenant_id = '{id}';
          DELETE FROM public.dispatch WHERE tenant_id = '{id}';
          DELETE FROM public.dispatch_call WHERE tenant_id = '{id}';
          DELETE FROM public.platform_sender_assignment WHERE tenant_id = '{id}';

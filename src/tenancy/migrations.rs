@@ -70,7 +70,7 @@ pub async fn migrate_public(db: &Db) -> Result<()> {
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {control};
          REVOKE INSERT, UPDATE, DELETE ON public.schema_history FROM {control};
          REVOKE UPDATE, DELETE ON public.platform_event FROM {control};
-         REVOKE INSERT, UPDATE, DELETE ON public.audit_anchor FROM {control};
+         REVOKE INSERT, UPDATE, DELETE ON public.audit_anchor, public.platform_seal, public.platform_anchor FROM {control};
          REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
          GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {control};
          REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gate FROM PUBLIC;

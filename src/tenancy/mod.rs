@@ -8,6 +8,7 @@ mod domains;
 mod dump;
 mod isolation;
 mod lifecycle;
+mod log;
 mod migrations;
 mod news;
 mod place;
@@ -25,6 +26,7 @@ pub use domains::{
 pub use dump::{Filling, Reading, Table, fill_control_plane, read_control_plane, read_schema};
 pub use isolation::{Report, Visitor, verify, walk};
 pub use lifecycle::{account_of, close, close_now, count_by_status, finish_closing, list, resume, suspend};
+pub use log::{Deed, Operator, note};
 pub use migrations::{Outcome, latest_tenant_version, migrate_public, migrate_tenants, standing};
 pub use news::{Epoch, News};
 pub use place::{Place, Resolver};

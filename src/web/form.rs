@@ -112,6 +112,11 @@ impl Form {
     pub fn upload(&self, name: &str) -> Option<&Upload> {
         self.uploads.iter().find(|(known, _)| known == name).map(|(_, upload)| upload)
     }
+
+    /// Every file of a field that may hold several.
+    pub fn uploads<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Upload> {
+        self.uploads.iter().filter(move |(known, _)| known == name).map(|(_, upload)| upload)
+    }
 }
 
 /// A form as a page shows it: where it goes, what stands in it, what is wrong with it.

@@ -22,6 +22,8 @@ pub enum Authority {
     Owner,
     /// A customer who is signed in to the subscriber portal.
     Subscriber,
+    /// Somebody of the platform at its console, who has at least this role.
+    Console(&'static str),
     /// A program on the same machine.
     Loopback,
 }

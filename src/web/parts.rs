@@ -87,6 +87,15 @@ pub fn counted(n: i64, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(n)) }
 }
 
+/// "12 kB", "3 MB": how large a file is, roughly.
+pub fn size_text(bytes: i64) -> String {
+    if bytes < 1_048_576 {
+        format!("{} kB", (bytes / 1_024).max(1))
+    } else {
+        format!("{} MB", bytes / 1_048_576)
+    }
+}
+
 /// The id of a page's address, or 404.
 pub fn id_of<T: From<Uuid>>(text: &str, what: &'static str) -> Result<T> {
     text.parse::<Uuid>().map(T::from).map_err(|_not_an_id| Error::not_found(what))

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 
 import { THEMES, WIDTHS, buildField, buildPlant, customersCsv, findings, joinPortal, launch, open, overflows, signUp } from "./browser.mjs";
 import { keepBooks } from "./books.mjs";
+import { joinConsole } from "./console.mjs";
 import { start } from "./server.mjs";
 
 const SLUG = "every-page";
@@ -12,11 +13,11 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//,
+  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
-const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410, "/u/:token": 404 };
+const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410, "/u/:token": 404, "/console/join": 404 };
 
 /** The platform's page with a far longer document, for which axe needs minutes: it looks at the platform's. */
 const LONG = "tenant /api/redoc";
@@ -82,6 +83,11 @@ before(async () => {
   ids["/messages"] = page.url().split("/").pop();
   ids["/deliveries"] = (await page.locator("a[href^='/deliveries/']").first().getAttribute("href")).split("/").pop();
   ids["/campaigns"] = await draftCampaign(page, server.at(SLUG));
+  await joinConsole(page, server, "ada@platform.example");
+  for (const stem of ["/console/people", "/console/tenants"]) {
+    await page.goto(`${server.base}${stem}`);
+    ids[stem] = (await page.content()).match(new RegExp(`${stem}/([0-9a-f-]{36})`))?.[1];
+  }
   state = await context.storageState();
   await context.close();
 });

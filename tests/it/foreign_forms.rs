@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    foreign_ids::{Ids, furnished, ids_of},
+    foreign_ids::{Ids, furnished, ids_of, own_passkey},
     harness::{Answer, Api, Browser, Tenant, between, text},
     isolation_http::rows_of,
     refusals::{Registered, registry},
@@ -17,6 +17,7 @@ use crate::{
 
 /// Which collection the ids of a page's path are of, by what the path begins with; the longer first.
 const PATHS: &[(&str, &str)] = &[
+    ("/account/passkeys/", "me/passkeys"),
     ("/customers/imports/", "customers/imports"),
     ("/customers/", "customers"),
     ("/areas/", "areas"),
@@ -51,6 +52,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/settings/domains/", "domains"),
     ("/templates/", "templates"),
     ("/account/sessions/", "sessions"),
+    ("/settings/support/", "grants"),
     ("/api-keys/", "api-keys"),
     ("/my/receipts/", "receipts"),
     ("/my/tickets/", "tickets"),
@@ -58,7 +60,7 @@ const PATHS: &[(&str, &str)] = &[
 
 /// Pages whose path has a name or a moment in it, and no id.
 const NAMELESS: &[&str] =
-    &["/u/:token", "/receipts/verify/:code", "/reports/:name/export", "/customers/undo/:at"];
+    &["/a/:token", "/u/:token", "/receipts/verify/:code", "/reports/:name/export", "/customers/undo/:at"];
 
 /// A form, a field of it that takes ids, the collection that they are of, how such an id is written, and what goes with it: `{areas}` is
 /// an own id of that collection, `{foreign}` the foreign one.
@@ -168,7 +170,15 @@ const FORMS: &[Place] = &[
     Place("/messages", "group", "contact-groups", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
     Place("/messages", "segment=area:", "areas", "act=send&channel=sms&text=Hi&addresses=%2B639171234567"),
     Place("/messages", "template", "templates", "act=send&channel=sms&addresses=%2B639171234567"),
+    Place(
+        "/messages",
+        "attachment",
+        "attachments",
+        "act=send&channel=email&subject=Hi&text=Hi&addresses=a%40example.com",
+    ),
     Place("/campaigns", "template", "templates", "name=Foreign&channel=sms"),
+    Place("/campaigns", "attachment", "attachments", CAMPAIGN),
+    Place("/campaigns/:id", "attachment", "attachments", CAMPAIGN),
     Place("/campaigns", "group", "contact-groups", CAMPAIGN),
     Place("/campaigns", "list", "recipient-lists", CAMPAIGN),
     Place("/campaigns", "segment=area:", "areas", CAMPAIGN),
@@ -180,6 +190,7 @@ const FORMS: &[Place] = &[
     Place("/campaigns/:id", "kept_segment=area:", "areas", CAMPAIGN),
     Place("/staff", "roles", "roles", "name=No Body&email=nobody@walk.example"),
     Place("/staff/:id", "roles", "roles", "name=No Body&email=nobody@walk.example"),
+    Place("/settings/sso", "default_role_id", "roles", "preset=google&client_id=x&domains=walk.example"),
     Place("/staff/:id/ownership", "role_id", "roles", "current_password=lively+otter+paints+42+fences"),
 ];
 
@@ -202,8 +213,15 @@ const WITHOUT: &[&str] = &[
     "/account/mfa/confirm",
     "/account/mfa/off",
     "/account/mfa/recovery-codes",
+    "/account/passkeys",
+    "/account/passkeys/:id/remove",
+    "/account/passkeys/:id/rename",
+    "/account/passkeys/begin",
     "/account/password",
     "/account/profile",
+    "/account/prove",
+    "/account/prove/passkey",
+    "/account/prove/passkey/begin",
     "/account/sessions/:id/end",
     "/account/sessions/end-others",
     "/api-keys",
@@ -265,6 +283,8 @@ const WITHOUT: &[&str] = &[
     "/plant/splitters/:id/delete",
     "/reports/schedules/:id/delete",
     "/reset",
+    "/reset/passkey",
+    "/reset/passkey/begin",
     "/roles",
     "/roles/:id",
     "/roles/:id/copy",
@@ -300,6 +320,10 @@ const WITHOUT: &[&str] = &[
     "/shifts/:id/close",
     "/sign-in",
     "/sign-in/code",
+    "/sign-in/code/passkey",
+    "/sign-in/code/passkey/begin",
+    "/sign-in/passkey",
+    "/sign-in/passkey/begin",
     "/sign-out",
     "/staff/:id/disable",
     "/staff/:id/enable",
@@ -308,7 +332,13 @@ const WITHOUT: &[&str] = &[
     "/staff/:id/mfa/remove",
     "/staff/:id/reset-link",
     "/staff/:id/sessions/end",
+    "/settings/support",
+    "/settings/support/:id/end",
+    "/settings/support/allowed",
+    "/staff/:id/sso/forget",
     "/subscriptions/:id/cancel",
+    "/support/enter",
+    "/support/leave",
     "/subscriptions/:id/pause",
     "/subscriptions/:id/resume",
     "/suppressions",
@@ -438,6 +468,16 @@ async fn another_stay(tenant: &Tenant) -> String {
     between(&stays, "/account/sessions/", "/end\"").unwrap()
 }
 
+/// A door that the owner has opened for the platform's support.
+async fn open_grant(tenant: &Tenant) -> String {
+    let mut owner = tenant.browser().await;
+    owner.get("/settings/support").await.expect_status(200);
+    owner.post("/settings/support/allowed", &[("allowed", "true")]).await.expect_status(303);
+    let fields = [("kind", "read"), ("hours", "1"), ("reason", "Look")];
+    owner.post("/settings/support", &fields).await.expect_status(303);
+    between(&owner.get("/settings/support").await.text(), "/settings/support/", "/end").unwrap()
+}
+
 /// A ticket's number that this provider alone of two like it has given.
 async fn own_number(api: &Api) -> String {
     let customer = &api.get("/api/v1/customers").await.expect(200)["items"][0]["id"];
@@ -474,6 +514,8 @@ async fn no_page_takes_an_id_of_another_provider() {
     // The form of an owner has no roles in it.
     own.get_mut("staff").unwrap().retain(|id| *id != a.owner_id);
     foreign.insert("sessions".into(), vec![another_stay(&b).await]);
+    foreign.insert("grants".into(), vec![open_grant(&b).await]);
+    foreign.insert("me/passkeys".into(), vec![own_passkey(&b).await]);
     let mut staff = a.browser().await;
     staff.get("/").await.expect_status(200);
     // At the portal somebody asks who has a ticket and a receipt of her own.

@@ -25,6 +25,7 @@ const NAMES: &[(&str, &str)] = &[
     ("contact_id", "contacts"),
     ("contact_ids", "contacts"),
     ("customer_id", "customers"),
+    ("default_role_id", "roles"),
     ("group_id", "contact-groups"),
     ("contacts", "contacts"),
     ("customers", "customers"),
@@ -45,6 +46,7 @@ const NAMES: &[(&str, &str)] = &[
     ("received_by", "staff"),
     ("reserved_for", "customers"),
     ("lists", "recipient-lists"),
+    ("attachments", "attachments"),
     ("role_id", "roles"),
     ("role_ids", "roles"),
     ("router_id", "routers"),
@@ -75,6 +77,10 @@ const ALSO_IDS: &[&str] = &["assigned_to"];
 /// What goes with an id, so that nothing else is wrong.
 fn companions(path: &str, name: &str) -> Value {
     match name {
+        "attachments" if path.contains("/messages") => json!({
+            "channels": ["email"], "to": {"addresses": [{"address": "ana@walk.example"}]},
+            "content": {"subject": "Hello", "text": "Hello"},
+        }),
         "nap_id" if path.ends_with("/budget") => json!({}),
         "nap_id" => json!({"nap_port": 7}),
         "id" => json!({"kind": "area"}),
@@ -106,6 +112,8 @@ fn known(name: &str) -> Option<Value> {
         "report" => json!("daily-collection"),
         "every" => json!("day"),
         "email" => json!("somebody@walk.example"),
+        "preset" => json!("google"),
+        "domains" => json!("walk.example"),
         "current_password" => json!(PASSWORD),
         "channel" | "channels" => json!("sms"),
         "contents" => json!({"sms": {"en": {"text": "Hello"}}}),
@@ -421,9 +429,23 @@ pub async fn furnished() -> (Tenant, Api) {
     (tenant, api)
 }
 
+/// A passkey of the owner's, as if it had been made in a browser.
+pub async fn own_passkey(tenant: &Tenant) -> String {
+    let made = format!(
+        "INSERT INTO {}.passkey (id, staff_id, credential_id, host, name, credential)
+         VALUES (gen_random_uuid(), $1, 'x', $2, 'Laptop', '{{}}') RETURNING id",
+        tenant.schema().await
+    );
+    let owner: uuid::Uuid = tenant.owner_id.parse().unwrap();
+    let client = sql(&tenant.server.database).await;
+    client.query_one(&made, &[&owner, &tenant.host]).await.unwrap().get::<_, uuid::Uuid>(0).to_string()
+}
+
 #[tokio::test]
 async fn no_operation_takes_an_id_of_another_provider() {
-    let ((_a, api), (b, theirs)) = tokio::join!(furnished(), furnished());
+    let ((a, api), (b, theirs)) = tokio::join!(furnished(), furnished());
+    own_passkey(&a).await;
+    own_passkey(&b).await;
     let document = api.get("/api/openapi.json").await.expect(200);
     let sides = Sides { own: ids_of(&api, &document).await, foreign: ids_of(&theirs, &document).await };
     let before = rows_of(&b).await;

@@ -282,6 +282,21 @@ async fn an_account_is_probed_also_by_who_never_opened_its_credential() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_cancelled_is_not_tried_again() {
+    let sender = Sender::open().await;
+    sender.fake.refuse("generic", ANA, "content");
+    let to = json!({"addresses": [{"address": ANA}, {"address": BEN}]});
+    let body = json!({"channels": ["sms"], "to": to, "content": {"text": "Hi"}, "per_minute": 1});
+    let message = text(&sender.api.post("/api/v1/messages", body).await.expect(202), "/id");
+    sender.until(&message, "failed", 1).await;
+    let path = format!("/api/v1/messages/{message}");
+    sender.api.post(&format!("{path}/cancel"), json!({})).await.expect(200);
+    sender.api.post(&format!("{path}/retry"), json!({})).await.refused(409, "message_cancelled");
+    assert_eq!(sender.count(&message, "failed").await, 1);
+    assert_eq!(sender.ask("SELECT count(*) FROM delivery_queue").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_address_is_suppressed_and_not_tried_again() {
     let sender = Sender::open().await;
     sender.fake.refuse("generic", ANA, "recipient");

@@ -17,7 +17,7 @@ use crate::{
 pub(super) const TABLE: &str = "totp";
 pub(super) const COLUMN: &str = "sealed_secret";
 
-/// Proof that somebody showed their second factor in this unit of work. Made by [`check`] and nothing else.
+/// Proof that somebody showed their second factor in this unit of work. Made by [`check`], and where a passkey was judged.
 #[derive(Debug, Clone)]
 pub struct Passed {
     by: &'static str,
@@ -25,6 +25,11 @@ pub struct Passed {
 }
 
 impl Passed {
+    /// A passkey was shown. The device has made sure of the person, so that it is both steps.
+    pub(in crate::access) fn by_passkey() -> Self {
+        Self { by: "passkey", codes_left: None }
+    }
+
     /// As the trail says it.
     pub fn told(&self) -> serde_json::Value {
         match self.codes_left {
@@ -106,7 +111,7 @@ async fn remember(
 pub fn missing() -> Error {
     Error::unauthenticated(
         "mfa_required",
-        "This account signs in with a second step: send the app's code, or a recovery code, as otp.",
+        "This account signs in with a second step: send the app's code, or a recovery code, as otp. With passkeys alone, only a browser signs in.",
     )
 }
 

@@ -19,11 +19,12 @@ use crate::{
         gate::Access,
         guard::{Bare, CheckedForm, Guarded, PageUser, Visitor},
         pages::{begun, local_path, old_session},
+        passkeys::{Answer, PasskeyRow, RelyingParty, asked, rows},
         right::Enrolling,
         sign_in::AtDoor,
     },
     error::{Error, Result},
-    web::{Flash, FormView, RouteTable, failure_headers, see_other},
+    web::{Flash, FormView, Host, RouteTable, failure_headers, see_other},
 };
 
 const SECOND_STEP: &str = "Whoever stands between password and code is not signed in yet.";
@@ -38,6 +39,8 @@ pub fn pages(table: &mut RouteTable) {
     table
         .open_page(Method::GET, "/sign-in/code", SECOND_STEP, code_form)
         .open_page(Method::POST, "/sign-in/code", SECOND_STEP, take_code)
+        .open_page(Method::POST, "/sign-in/code/passkey/begin", SECOND_STEP, ask_for_passkey)
+        .open_page(Method::POST, "/sign-in/code/passkey", SECOND_STEP, take_passkey)
         .page::<Enrolling>(Method::GET, PATH, show)
         .page::<Enrolling>(Method::POST, "/account/mfa/begin", begin)
         .page::<Enrolling>(Method::POST, "/account/mfa/confirm", confirm)
@@ -54,6 +57,11 @@ struct NextQuery {
 #[derive(Serialize)]
 struct CodePage {
     form: FormView,
+    has_app: bool,
+    /// There is a passkey of this host.
+    has_passkey: bool,
+    /// Hosts at which there are passkeys, when there is none of this one.
+    elsewhere: Vec<String>,
 }
 
 fn with_next(path: &str, next: &str) -> String {
@@ -86,10 +94,26 @@ fn token_of(door: &AtDoor, request: &Request) -> Option<String> {
     (!token.is_empty() && token.len() <= TOKEN_MAX_CHARS).then(|| token.to_owned())
 }
 
-async fn show_code(visitor: &Visitor, door: &AtDoor, status: StatusCode, form: FormView) -> Result<Response> {
+/// The page of the second step, as far as somebody still stands there.
+async fn show_code(
+    visitor: &Visitor,
+    (door, host): (&AtDoor, &Host),
+    token: &str,
+    (status, form): (StatusCode, FormView),
+) -> Result<Response> {
+    let Some(offers) = door.step_offers(token, host.as_str()).await? else {
+        let next = form.values.get("next").cloned().unwrap_or_default();
+        return Ok(from_the_start(door, local_path(&next), None));
+    };
     let brand = door.access.brand(&door.tenant).await?;
     let bare = Bare { status, template: "access/sign_in_code.html", title: "Second step" };
-    visitor.render(&door.access, bare, Some(brand), &CodePage { form })
+    let view = CodePage {
+        form,
+        has_app: offers.has_app,
+        has_passkey: offers.has_passkey,
+        elsewhere: offers.elsewhere,
+    };
+    visitor.render(&door.access, bare, Some(brand), &view)
 }
 
 fn code_view(next: &str) -> FormView {
@@ -112,42 +136,80 @@ async fn code_form(
     door: AtDoor,
     query: Query<NextQuery>,
 ) -> Result<Response> {
-    let next = local_path(&query.next);
+    let (next, host) = (local_path(&query.next), Host::of(request)?);
     match token_of(&door, request) {
-        Some(token) if door.is_waiting(&token).await? => {
-            show_code(&visitor, &door, StatusCode::OK, code_view(next)).await
-        }
-        _ => Ok(from_the_start(&door, next, None)),
+        Some(token) => show_code(&visitor, (&door, &host), &token, (StatusCode::OK, code_view(next))).await,
+        None => Ok(from_the_start(&door, next, None)),
     }
 }
 
 #[handler]
 async fn take_code(request: &Request, visitor: Visitor, door: AtDoor, form: CheckedForm) -> Result<Response> {
-    let next = local_path(form.get("next"));
-    let step = match token_of(&door, request) {
-        Some(token) => door.take_step(&token, form.get("code"), old_session(&door, request).as_ref()).await?,
-        None => Step::Gone,
+    let token = token_of(&door, request).unwrap_or_default();
+    let step = match token.as_str() {
+        "" => Step::Gone,
+        token => door.take_step(token, form.get("code"), old_session(&door, request).as_ref()).await?,
     };
+    answered(&visitor, (&door, &Host::of(request)?), &token, (step, local_path(form.get("next")))).await
+}
+
+#[handler]
+async fn ask_for_passkey(request: &Request, door: AtDoor, party: RelyingParty) -> Result<Response> {
+    let token = token_of(&door, request).ok_or(Error::not_found("page"))?;
+    asked(&door.ask_for_step(&token, &party).await?)
+}
+
+#[handler]
+async fn take_passkey(
+    request: &Request,
+    visitor: Visitor,
+    door: AtDoor,
+    party: RelyingParty,
+    form: CheckedForm,
+) -> Result<Response> {
+    let token = token_of(&door, request).unwrap_or_default();
+    let answer = Answer { challenge: form.get("challenge"), json: form.get("answer") };
+    let step = match token.as_str() {
+        "" => Step::Gone,
+        token => {
+            let old = old_session(&door, request);
+            door.take_step_by_passkey(token, &party, answer, old.as_ref()).await?
+        }
+    };
+    answered(&visitor, (&door, &Host::of(request)?), &token, (step, local_path(form.get("next")))).await
+}
+
+async fn answered(
+    visitor: &Visitor,
+    at: (&AtDoor, &Host),
+    token: &str,
+    (step, next): (Step, &str),
+) -> Result<Response> {
+    let door = at.0;
     match step {
         Step::Begun(stay) => {
-            let mut response = begun(&door, &stay, next);
+            let mut response = begun(door, &stay, next);
             forget_step(&door.access, &mut response);
             Ok(response)
         }
         Step::Wrong => {
             let shown = code_view(next).said(factor::wrong().detail());
-            show_code(&visitor, &door, StatusCode::UNPROCESSABLE_ENTITY, shown).await
+            show_code(visitor, at, token, (StatusCode::UNPROCESSABLE_ENTITY, shown)).await
+        }
+        Step::Refused(error) => {
+            let shown = code_view(next).said(error.detail());
+            show_code(visitor, at, token, (StatusCode::UNPROCESSABLE_ENTITY, shown)).await
         }
         Step::TooSoon(wait) => {
             let error = factor::too_soon(wait);
             let shown = code_view(next).said(error.detail());
-            let mut response = show_code(&visitor, &door, StatusCode::TOO_MANY_REQUESTS, shown).await?;
+            let mut response = show_code(visitor, at, token, (StatusCode::TOO_MANY_REQUESTS, shown)).await?;
             failure_headers(&error, &mut response);
             Ok(response)
         }
         Step::Gone => {
             let flash = Flash::error("That took too long, or your password was changed. Sign in again.");
-            Ok(from_the_start(&door, next, Some(&flash)))
+            Ok(from_the_start(door, next, Some(&flash)))
         }
     }
 }
@@ -160,6 +222,10 @@ struct MfaPage {
     must_enrol: bool,
     enrolment: Option<Enrolment>,
     codes_left: i64,
+    has_password: bool,
+    passkeys: Vec<PasskeyRow>,
+    /// Who they are was shown a short while ago; else it is asked for before anything of passkeys is changed.
+    is_proved: bool,
     begin_form: FormView,
     confirm_form: FormView,
     codes_form: FormView,
@@ -202,7 +268,9 @@ fn off_form() -> FormView {
 }
 
 async fn mfa_page(user: &PageUser, sent: Sent) -> Result<Response> {
-    let Own { state, is_required } = user.access.own_mfa(&user.by, &user.shell.user.email).await?;
+    let Own { state, is_required, has_password } =
+        user.access.own_mfa(&user.by, &user.shell.user.email).await?;
+    let passkeys = rows(user, user.access.own_passkeys(&user.by).await?);
     let (word, enrolment, codes_left) = match state {
         State::Off => ("off", None, 0),
         State::Begun(enrolment) => ("begun", Some(enrolment), 0),
@@ -215,6 +283,9 @@ async fn mfa_page(user: &PageUser, sent: Sent) -> Result<Response> {
         must_enrol: user.must_enrol,
         enrolment,
         codes_left,
+        has_password,
+        passkeys,
+        is_proved: user.by.must_have_proved().is_ok(),
         begin_form: begin_form(),
         confirm_form: confirm_form(),
         codes_form: codes_form(),

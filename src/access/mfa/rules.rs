@@ -12,8 +12,10 @@ use crate::{
     access::{
         by::By,
         gate::Access,
+        passkeys,
         sessions::{about, end_stays},
         staff::Member,
+        store as access_store,
     },
     audit::Event,
     db::TenantTx,
@@ -36,6 +38,8 @@ pub struct Own {
     pub state: State,
     /// One of one's roles asks for it.
     pub is_required: bool,
+    /// It is asked for again before a change; of who has none, another proof is.
+    pub has_password: bool,
 }
 
 fn person(by: &By) -> Result<StaffId> {
@@ -51,6 +55,7 @@ impl Access {
         let (staff, keys) = (person(by)?, self.0.keys.tenants.of(by.tenant.id()).await?);
         let look = async |tx: &TenantTx| {
             let is_required = store::is_required(tx, staff).await?;
+            let has_password = access_store::has_password(tx, staff).await?;
             let state = match store::find_app(tx, staff).await? {
                 None => State::Off,
                 Some(app) if app.is_confirmed => {
@@ -61,7 +66,7 @@ impl Access {
                     State::Begun(totp::enrolment(&secret, &by.tenant.name, email)?)
                 }
             };
-            Ok(Own { state, is_required })
+            Ok(Own { state, is_required, has_password })
         };
         self.0.db.read_tenant(&by.tenant, look).await
     }
@@ -69,12 +74,12 @@ impl Access {
     /// Makes a secret, which counts when its first code was typed.
     pub(in crate::access) async fn begin_mfa(&self, by: &By, email: &str, password: &str) -> Result<()> {
         let staff = person(by)?;
-        self.prove_self(by, email, password).await?;
+        self.prove_for_change(by, email, password).await?;
         let keys = self.0.keys.tenants.of(by.tenant.id()).await?;
         let (id, secret) = (Uuid::now_v7(), rand::random::<[u8; SECRET_BYTES]>());
         let begin = async |tx: &TenantTx| {
-            if store::is_on(tx, staff).await? {
-                return Err(Error::conflict("mfa_on", "Two-step sign-in is on already."));
+            if store::has_app(tx, staff).await? {
+                return Err(Error::conflict("mfa_on", "The app is set up already."));
             }
             store::delete_app(tx, staff).await?;
             store::insert_app(tx, id, staff, &keys.seal(TABLE, COLUMN, id, &secret)?).await?;
@@ -114,14 +119,12 @@ impl Access {
     /// Turns one's own off, unless a role asks for it.
     pub(in crate::access) async fn turn_off_mfa(&self, by: &By, email: &str, password: &str) -> Result<()> {
         let staff = person(by)?;
-        self.prove_self(by, email, password).await?;
+        self.prove_for_change(by, email, password).await?;
         self.change(&by.tenant, async |tx| {
-            if store::is_required(tx, staff).await? {
-                return Err(Error::conflict("mfa_required", "Your role asks for two-step sign-in."));
-            }
             if store::delete_app(tx, staff).await? == 0 {
                 return Err(not_on());
             }
+            keep_one(tx, staff).await?;
             by.record(tx, about(by, "staff.mfa_turned_off", None)).await
         })
         .await
@@ -135,7 +138,7 @@ impl Access {
         password: &str,
     ) -> Result<Vec<String>> {
         let staff = person(by)?;
-        self.prove_self(by, email, password).await?;
+        self.prove_for_change(by, email, password).await?;
         let keys = self.0.keys.tenants.of(by.tenant.id()).await?;
         let codes = recovery::fresh();
         let renew = async |tx: &TenantTx| {
@@ -154,13 +157,25 @@ fn hashes(secret: &[u8], codes: &[String]) -> Result<Vec<Vec<u8>>> {
     each.filter_map(Result::transpose).collect()
 }
 
+/// 409 when a role asks for a second factor and none is left. Part of the unit that took one away.
+pub async fn keep_one(tx: &TenantTx, staff: StaffId) -> Result<()> {
+    if store::is_required(tx, staff).await? && !store::has_usable(tx, staff).await? {
+        return Err(Error::conflict(
+            "mfa_required",
+            "Your role asks for two-step sign-in. This is the last second step that you have.",
+        ));
+    }
+    Ok(())
+}
+
 /// Takes a colleague's second factor away, who has lost it: they are signed out, and their password is enough until they set up
-/// another. The caller has made sure that the person is within reach.
+/// another. Passkeys go with it. The caller has made sure that the person is within reach.
 pub async fn remove_of(tx: &TenantTx, by: &By, member: &Member) -> Result<()> {
     if by.staff() == Some(member.id) {
         return Err(Error::conflict("own_account", "Turn your own off on your account's page."));
     }
-    if store::delete_app(tx, member.id).await? == 0 {
+    let removed = store::delete_app(tx, member.id).await? + passkeys::delete_all(tx, member.id).await?;
+    if removed == 0 {
         return Err(Error::conflict("mfa_off", "This person has no two-step sign-in."));
     }
     end_stays(tx, member.id, None).await?;

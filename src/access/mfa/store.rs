@@ -2,7 +2,12 @@
 
 use uuid::Uuid;
 
-use crate::{access::credentials::TokenHash, db::TenantTx, error::Result, types::StaffId};
+use crate::{
+    access::{credentials::TokenHash, store::has_second_factor},
+    db::TenantTx,
+    error::Result,
+    types::StaffId,
+};
 
 /// Between the password and the code there may be ten minutes.
 pub const STEP_MINUTES: i32 = 10;
@@ -20,7 +25,27 @@ pub struct App {
 /// Whether this person signs in with a second factor.
 pub async fn is_on(tx: &TenantTx, staff: StaffId) -> Result<bool> {
     let row = tx
+        .query_opt(concat!("SELECT 1 FROM staff s WHERE s.id = $1 AND ", has_second_factor!()), &[&staff])
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Whether the person has an app whose first code was confirmed.
+pub async fn has_app(tx: &TenantTx, staff: StaffId) -> Result<bool> {
+    let row = tx
         .query_opt("SELECT 1 FROM totp WHERE staff_id = $1 AND confirmed_at IS NOT NULL", &[&staff])
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Whether a second factor is left that can be shown: an app, or a passkey that counts.
+pub async fn has_usable(tx: &TenantTx, staff: StaffId) -> Result<bool> {
+    let row = tx
+        .query_opt(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM totp WHERE staff_id = $1 AND confirmed_at IS NOT NULL)
+                OR EXISTS (SELECT 1 FROM passkey WHERE staff_id = $1 AND suspected_at IS NULL)",
+            &[&staff],
+        )
         .await?;
     Ok(row.is_some())
 }
@@ -150,6 +175,18 @@ pub async fn insert_step(
     Ok(kept == 1)
 }
 
+/// The same for somebody whom an issuer vouched for, and who may have no password.
+pub async fn insert_vouched_step(tx: &TenantTx, token: &TokenHash, staff: StaffId) -> Result<()> {
+    tx.execute(
+        "INSERT INTO sign_in_step (token_hash, staff_id, seen_password, expires_at)
+         SELECT $1, id, sha256(convert_to(coalesce(password_hash, ''), 'UTF8')), now() + make_interval(mins => $3)
+         FROM staff WHERE id = $2",
+        &[&token.as_slice(), &staff, &STEP_MINUTES],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Whom a browser between password and code belongs to.
 pub struct Waiting {
     pub staff: StaffId,
@@ -162,7 +199,7 @@ pub async fn find_step(tx: &TenantTx, token: &TokenHash) -> Result<Option<Waitin
         .query_opt(
             "SELECT s.id, s.name FROM sign_in_step p JOIN staff s ON s.id = p.staff_id
              WHERE p.token_hash = $1 AND p.expires_at > now() AND s.is_active
-                AND sha256(convert_to(s.password_hash, 'UTF8')) = p.seen_password",
+                AND sha256(convert_to(coalesce(s.password_hash, ''), 'UTF8')) = p.seen_password",
             &[&token.as_slice()],
         )
         .await?;
@@ -177,7 +214,7 @@ pub async fn take_sign_in_step(tx: &TenantTx, token: &TokenHash) -> Result<bool>
                 RETURNING staff_id, seen_password)
              UPDATE staff s SET last_signed_in_at = now() FROM step
              WHERE s.id = step.staff_id AND s.is_active
-                AND sha256(convert_to(s.password_hash, 'UTF8')) = step.seen_password",
+                AND sha256(convert_to(coalesce(s.password_hash, ''), 'UTF8')) = step.seen_password",
             &[&token.as_slice()],
         )
         .await?;

@@ -48,10 +48,12 @@ pub struct StaffView {
     is_active: bool,
     /// May do everything.
     is_owner: bool,
-    /// False until an invited person has chosen a password.
+    /// False until an invited person has chosen a password, and for those who sign in without one.
     has_password: bool,
     /// Signs in with a second step.
     has_mfa: bool,
+    /// Has come by single sign-on.
+    has_sso: bool,
     /// Until when an invitation that was not accepted yet counts; null when it is too old, and for everybody else.
     #[oai(nullable)]
     invited_until: Option<DateTime<Utc>>,
@@ -72,6 +74,7 @@ impl From<Member> for StaffView {
             is_active: member.is_active,
             has_password: member.has_password,
             has_mfa: member.has_mfa,
+            has_sso: member.has_sso,
             invited_until: member.invited_until,
             roles: member
                 .roles

@@ -31,8 +31,12 @@ pub struct Member {
     pub email: String,
     pub is_active: bool,
     pub has_password: bool,
+    /// They chose a password, or accepted the invitation without one.
+    pub has_accepted: bool,
     /// They sign in with a second factor.
     pub has_mfa: bool,
+    /// The issuer of single sign-on knows them.
+    pub has_sso: bool,
     /// Until when the invitation counts of somebody who has not accepted it yet; None when it is too old, or there is no link.
     pub invited_until: Option<DateTime<Utc>>,
     pub last_signed_in_at: Option<DateTime<Utc>>,
@@ -47,9 +51,9 @@ impl Member {
         self.roles.iter().any(|role| role.is_owner)
     }
 
-    /// They have been added and have not chosen a password yet.
+    /// They have been added and have not accepted the invitation yet.
     pub fn is_invited(&self) -> bool {
-        self.is_active && !self.has_password
+        self.is_active && !self.has_accepted
     }
 
     /// As the audit trail remembers the person.

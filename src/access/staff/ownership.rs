@@ -47,7 +47,7 @@ fn refuse_unfit(from: StaffId, heir: &Member) -> Result<()> {
     let (code, detail) = match heir {
         heir if heir.id == from => ("own_account", "You are the owner already."),
         Member { is_active: false, .. } => ("staff_disabled", "This person is switched off."),
-        Member { has_password: false, .. } => {
+        Member { has_accepted: false, .. } => {
             ("not_accepted", "This person has not accepted the invitation yet.")
         }
         heir if heir.is_owner() => ("already_owner", "This person is an owner already."),

@@ -102,6 +102,8 @@ struct PersonCard {
     is_self: bool,
     has_mfa: bool,
     remove_mfa_action: String,
+    has_sso: bool,
+    forget_sso_action: String,
     is_invited: bool,
     invited_until: Option<Moment>,
     last_sign_in: Option<Moment>,
@@ -145,11 +147,11 @@ struct CreatedPerson<'a> {
     email: &'a str,
 }
 
-pub(super) fn path_of(id: StaffId) -> String {
+pub(in crate::access) fn path_of(id: StaffId) -> String {
     format!("/staff/{id}")
 }
 
-pub(super) fn id_of(text: &str) -> Result<StaffId> {
+pub(in crate::access) fn id_of(text: &str) -> Result<StaffId> {
     text.parse().map_err(|_no_id| Error::not_found("member of staff"))
 }
 
@@ -243,7 +245,7 @@ fn line_of(user: &PageUser, member: Member) -> StaffLine {
 
 /// Whether the ownership could go to this person.
 fn may_inherit(user: &PageUser, member: &Member) -> bool {
-    member.is_active && member.has_password && !member.is_owner() && !is_self(&user.by, member)
+    member.is_active && member.has_accepted && !member.is_owner() && !is_self(&user.by, member)
 }
 
 /// The form of a new person, or of one who is there.
@@ -296,6 +298,8 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
             is_self: is_self(&user.by, member),
             has_mfa: member.has_mfa,
             remove_mfa_action: format!("{}/mfa/remove", path_of(member.id)),
+            has_sso: member.has_sso,
+            forget_sso_action: format!("{}/sso/forget", path_of(member.id)),
             is_invited: member.is_invited(),
             invited_until: member.invited_until.map(|at| Moment::at(at, zone)),
             last_sign_in: member.last_signed_in_at.map(|at| Moment::at(at, zone)),
@@ -496,7 +500,7 @@ async fn remove_mfa(user: PageUser, id: Path<String>, people: Data<&People>) -> 
 }
 
 /// What the state of the world refuses is said on the page that the person came from.
-pub(super) fn refused(user: &PageUser, path: &str, error: Error) -> poem::Result<Response> {
+pub(in crate::access) fn refused(user: &PageUser, path: &str, error: Error) -> poem::Result<Response> {
     match error {
         Error::Conflict { detail, .. } => Ok(user.then(path, &Flash::error(detail))),
         other => Err(other.into()),

@@ -88,7 +88,7 @@ pub async fn lock_within_reach(tx: &TenantTx, by: &By, catalogue: &Catalogue, id
 /// The person, locked, who has not accepted the invitation yet.
 pub async fn lock_invited(tx: &TenantTx, by: &By, catalogue: &Catalogue, id: StaffId) -> Result<Member> {
     let member = lock_within_reach(tx, by, catalogue, id).await?;
-    if member.has_password {
+    if member.has_accepted {
         return Err(Error::conflict("already_accepted", "This person has accepted the invitation already."));
     }
     Ok(member)

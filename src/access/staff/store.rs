@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::model::{HeldRole, Member, StaffCounts, StaffFilter, StaffMark};
 use crate::{
+    access::store::has_second_factor,
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
     types::{EmailAddress, Limit, RoleId, StaffId},
@@ -18,8 +19,9 @@ macro_rules! select_staff {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.name, s.email, s.is_active, s.password_hash IS NOT NULL AS has_password, ",
-            "EXISTS (SELECT 1 FROM totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_mfa, ",
-            "CASE WHEN s.password_hash IS NULL THEN (SELECT max(l.expires_at) FROM one_time_link l WHERE l.staff_id = s.id ",
+            "s.password_hash IS NOT NULL OR s.accepted_at IS NOT NULL AS has_accepted, ",
+            has_second_factor!(),
+            " AS has_mfa, EXISTS (SELECT 1 FROM sso_identity i WHERE i.staff_id = s.id) AS has_sso, CASE WHEN s.password_hash IS NULL AND s.accepted_at IS NULL THEN (SELECT max(l.expires_at) FROM one_time_link l WHERE l.staff_id = s.id ",
             "AND l.purpose = 'set_password' AND l.used_at IS NULL AND l.expires_at > now()) END AS invited_until, ",
             "s.last_signed_in_at, s.created_at, s.updated_at FROM staff s ",
             $rest
@@ -34,7 +36,9 @@ fn member_of(row: &Row) -> Member {
         email: row.get("email"),
         is_active: row.get("is_active"),
         has_password: row.get("has_password"),
+        has_accepted: row.get("has_accepted"),
         has_mfa: row.get("has_mfa"),
+        has_sso: row.get("has_sso"),
         invited_until: row.get("invited_until"),
         last_signed_in_at: row.get("last_signed_in_at"),
         created_at: row.get("created_at"),
@@ -87,7 +91,7 @@ pub async fn list_members(
                 "WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)
                     AND ($2::boolean IS NULL OR s.is_active = $2)
                     AND ($3::text IS NULL OR (lower(s.name), s.id) > (lower($3), $4::uuid))
-                    AND ($6::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL) = $6)
+                    AND ($6::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL AND s.accepted_at IS NULL) = $6)
                  ORDER BY lower(s.name), s.id LIMIT $5"
             ),
             &[&filter.pattern(), &filter.is_active, &name, &id, &limit.and_one(), &filter.is_invited],
@@ -116,7 +120,7 @@ pub async fn count_members(tx: &TenantTx, filter: &StaffFilter) -> Result<i64> {
         .query_one(
             "SELECT count(*) AS n FROM staff s WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)
                 AND ($2::boolean IS NULL OR s.is_active = $2)
-                AND ($3::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL) = $3)",
+                AND ($3::boolean IS NULL OR (s.is_active AND s.password_hash IS NULL AND s.accepted_at IS NULL) = $3)",
             &[&filter.pattern(), &filter.is_active, &filter.is_invited],
         )
         .await?;
@@ -128,7 +132,7 @@ pub async fn count_by_state(tx: &TenantTx, filter: &StaffFilter) -> Result<Staff
     let row = tx
         .query_one(
             "SELECT count(*) FILTER (WHERE s.is_active) AS active, count(*) FILTER (WHERE NOT s.is_active) AS disabled,
-                count(*) FILTER (WHERE s.is_active AND s.password_hash IS NULL) AS invited
+                count(*) FILTER (WHERE s.is_active AND s.password_hash IS NULL AND s.accepted_at IS NULL) AS invited
              FROM staff s WHERE ($1::text IS NULL OR s.name ILIKE $1 OR s.email ILIKE $1)",
             &[&filter.pattern()],
         )

@@ -59,6 +59,7 @@ pub struct Order {
 
 /// Writes the list down, and in the trail that it left the house.
 pub async fn export(db: &Db, by: &By, order: Order) -> Result<Sheet> {
+    by.must_have_proved()?;
     db.in_tenant(&by.tenant, async |tx| {
         rules::check_filter(tx, &order.filter).await?;
         let total = list::count(tx, &order.filter).await?.total();

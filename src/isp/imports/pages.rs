@@ -103,7 +103,7 @@ async fn show_upload(user: PageUser) -> poem::Result<Response> {
 
 #[handler]
 async fn take_upload(user: PageUser, form: CheckedForm, db: Data<&Db>) -> poem::Result<Response> {
-    let uploaded = match FileBody::of(&form) {
+    let uploaded = match <FileBody>::of(&form) {
         Ok(file) => rules::upload(&db, &user.by, &file.file_name, file.content).await,
         Err(error) => Err(error),
     };

@@ -444,7 +444,7 @@ fn told(report: import::Report, is_dry_run: bool) -> Told {
 #[handler]
 async fn take_import(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Result<Response> {
     let is_dry_run = form.has("dry_run");
-    let done = match FileBody::of(&form) {
+    let done = match <FileBody>::of(&form) {
         Ok(file) => import::import(&db, &user.by, file.file_name, file.content, is_dry_run).await,
         Err(error) => Err(error),
     };

@@ -75,7 +75,7 @@ pub fn caller(tenant: &Tenant, origin: Option<Origin>, who: Option<(CustomerId, 
         }
         None => (Actor::anonymous(label), Credential::None),
     };
-    By { tenant: tenant.clone(), actor, origin, rights: Rights::default(), credential }
+    By { tenant: tenant.clone(), actor, origin, rights: Rights::default(), credential, proved_at: None }
 }
 
 /// Somebody whose password was right.

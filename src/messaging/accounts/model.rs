@@ -68,6 +68,11 @@ impl Account {
         providers::about(&self.kind)
     }
 
+    /// Whether files can go along.
+    pub fn carries_files(&self) -> bool {
+        self.about().is_some_and(|about| about.carries_files)
+    }
+
     /// Whether messages may go to it now. It is taken for active.
     pub fn readiness(&self, now: DateTime<Utc>) -> Readiness {
         match (self.breaker.state, self.breaker.until) {

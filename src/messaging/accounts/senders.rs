@@ -6,6 +6,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use rust_decimal::Decimal;
 use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -15,15 +16,15 @@ use super::{
 use crate::{
     access::By,
     audit::Event,
-    db::{ControlTx, Db, OnConstraint},
+    db::{Db, OnConstraint},
     error::{Error, OrInternal, Result},
     messaging::{
         Channel,
         providers::{About, Values},
     },
     secrets::{Aad, DataKey, SecretStore, deployment_key, open, seal},
-    tenancy::Tenant,
-    types::{AccountId, SenderId, TenantId, line},
+    tenancy::{Deed, Operator, Tenant, note},
+    types::{AccountId, SenderId, line},
 };
 
 const TABLE: &str = "platform_sender";
@@ -32,6 +33,8 @@ const PURPOSE: &str = "platform-senders";
 const NAME_MAX: usize = 100;
 const NOTE_MAX: usize = 200;
 const LIST_MAX: i64 = 10_000;
+/// A limit that holds for all tenants together.
+const PER_SECOND_MAX: i32 = 100_000;
 /// The most that one entry may add or take: what the column holds.
 const ENTRY_MAX: i64 = 1_000_000_000;
 
@@ -66,18 +69,11 @@ pub struct Sender {
     pub channel: String,
     pub kind: String,
     pub price: Decimal,
+    /// At most so many a second, for all tenants together.
+    pub per_second: Option<i32>,
     pub status: String,
     /// The slugs of the tenants that have it.
     pub tenants: Vec<String>,
-}
-
-async fn tell(tx: &ControlTx, actor: &str, action: &str, tenant: Option<TenantId>) -> Result<()> {
-    tx.execute(
-        "INSERT INTO public.platform_event (id, actor, action, tenant_id) VALUES ($1, $2, $3, $4)",
-        &[&Uuid::now_v7(), &actor, &action, &tenant],
-    )
-    .await
-    .map(drop)
 }
 
 /// Adds a sender: its credential is checked and sealed, and never shown again.
@@ -85,7 +81,7 @@ async fn tell(tx: &ControlTx, actor: &str, action: &str, tenant: Option<TenantId
 pub async fn add(
     db: &Db,
     key: &SenderKey,
-    actor: &str,
+    actor: &Operator,
     name: &str,
     kind: &str,
     price: &str,
@@ -109,10 +105,70 @@ pub async fn add(
         .on_constraint("platform_sender_name_key", || {
             Error::conflict("name_taken", "There is a sender of this name already.")
         })?;
-        tell(tx, actor, "sender.added", None).await
+        note(tx, actor, Deed::on("sender.added", &name)).await
     })
     .await?;
     Ok(id)
+}
+
+/// Gives a sender another credential; whoever has it uses it within seconds.
+pub async fn rotate(
+    db: &Db,
+    key: &SenderKey,
+    actor: &Operator,
+    sender: &Sender,
+    given: &Given,
+) -> Result<()> {
+    let about = about_of(&sender.kind)?;
+    let values = Values::parse(about, given)?;
+    (about.open)(&values)?;
+    let sealed = key.seal(sender.id, &values)?;
+    let masked = serde_json::to_value(masked(about, &values)).internal()?;
+    db.in_public(async |tx| {
+        tx.execute(
+            "UPDATE public.platform_sender SET sealed = $2, masked = $3 WHERE id = $1",
+            &[&sender.id, &sealed, &masked],
+        )
+        .await?;
+        note(tx, actor, Deed::on("sender.rotated", &sender.name)).await
+    })
+    .await
+}
+
+/// Limits how many messages go out a second for all tenants together: by one sender, or (None) at all.
+pub async fn limit(
+    db: &Db,
+    actor: &Operator,
+    sender: Option<&Sender>,
+    per_second: Option<i32>,
+) -> Result<()> {
+    if per_second.is_some_and(|n| !(1..=PER_SECOND_MAX).contains(&n)) {
+        let detail = format!("This must be between 1 and {PER_SECOND_MAX}.");
+        return Err(Error::invalid("per_second", "out_of_range", detail));
+    }
+    let name = sender.map_or("all together", |sender| sender.name.as_str());
+    let sender = sender.map(|sender| sender.id);
+    db.in_public(async |tx| {
+        match per_second {
+            Some(n) => {
+                tx.execute(
+                    "INSERT INTO public.message_rate (sender_id, per_second) VALUES ($1, $2)
+                     ON CONFLICT (sender_id) DO UPDATE SET per_second = excluded.per_second",
+                    &[&sender, &n],
+                )
+                .await?
+            }
+            None => {
+                tx.execute(
+                    "DELETE FROM public.message_rate WHERE sender_id IS NOT DISTINCT FROM $1",
+                    &[&sender],
+                )
+                .await?
+            }
+        };
+        note(tx, actor, Deed::on("sender.limited", name)).await
+    })
+    .await
 }
 
 /// Every sender, with the tenants that have it.
@@ -122,7 +178,8 @@ pub async fn list(db: &Db) -> Result<Vec<Sender>> {
             tx.query(
                 "SELECT s.id, s.name, s.channel, s.kind, s.price, s.status, ARRAY(SELECT t.slug FROM \
                  public.platform_sender_assignment a JOIN public.tenant t ON t.id = a.tenant_id WHERE a.sender_id = s.id \
-                 ORDER BY t.slug) FROM public.platform_sender s ORDER BY lower(s.name) LIMIT $1",
+                 ORDER BY t.slug), r.per_second FROM public.platform_sender s \
+                 LEFT JOIN public.message_rate r ON r.sender_id = s.id ORDER BY lower(s.name) LIMIT $1",
                 &[&LIST_MAX],
             )
             .await
@@ -136,6 +193,7 @@ pub async fn list(db: &Db) -> Result<Vec<Sender>> {
         price: row.get(4),
         status: row.get(5),
         tenants: row.get(6),
+        per_second: row.get(7),
     };
     Ok(rows.iter().map(sender).collect())
 }
@@ -147,7 +205,7 @@ pub async fn find(db: &Db, name: &str) -> Result<Sender> {
 }
 
 /// Lends a sender to a tenant: it appears among the tenant's accounts, last in its channel's order.
-pub async fn assign(db: &Db, actor: &str, sender: &Sender, tenant: &Tenant) -> Result<()> {
+pub async fn assign(db: &Db, actor: &Operator, sender: &Sender, tenant: &Tenant) -> Result<()> {
     let channel: Channel =
         sender.channel.parse().map_err(|_odd| Error::internal("a sender of no channel"))?;
     let tenant_id = tenant.id();
@@ -161,12 +219,16 @@ pub async fn assign(db: &Db, actor: &str, sender: &Sender, tenant: &Tenant) -> R
                 )
                 .await?;
             if done > 0 {
-                tell(tx, actor, "sender.assigned", Some(tenant_id)).await?;
+                let deed = Deed {
+                    detail: Some(json!({"sender": sender.name})),
+                    ..Deed::to(tenant, "sender.assigned", "")
+                };
+                note(tx, actor, deed).await?;
             }
             Ok(done > 0)
         })
         .await?;
-    let by = By::platform(tenant.clone(), actor);
+    let by = By::platform(tenant.clone(), actor.label());
     let hook_id = HEXLOWER.encode(&rand::random::<[u8; 20]>());
     // The second half may be done again when it failed: it looks whether it was.
     let was_missing = db
@@ -205,8 +267,8 @@ fn event<'a>(action: &'static str, id: AccountId, label: &'a str) -> Event<'a> {
 }
 
 /// Takes a sender back. Refused while the tenant's deliveries wait for it.
-pub async fn unassign(db: &Db, actor: &str, sender: &Sender, tenant: &Tenant) -> Result<()> {
-    let by = By::platform(tenant.clone(), actor);
+pub async fn unassign(db: &Db, actor: &Operator, sender: &Sender, tenant: &Tenant) -> Result<()> {
+    let by = By::platform(tenant.clone(), actor.label());
     db.in_tenant(tenant, async |tx| {
         let Some(account) = store::find_by_sender(tx, sender.id).await? else { return Ok(()) };
         if store::is_waited_for(tx, &account).await? {
@@ -228,19 +290,23 @@ pub async fn unassign(db: &Db, actor: &str, sender: &Sender, tenant: &Tenant) ->
         if done == 0 {
             return Err(Error::conflict("not_assigned", "This provider does not have it."));
         }
-        tell(tx, actor, "sender.unassigned", Some(tenant_id)).await
+        let deed = Deed {
+            detail: Some(json!({"sender": sender.name})),
+            ..Deed::to(tenant, "sender.unassigned", "")
+        };
+        note(tx, actor, deed).await
     })
     .await
 }
 
 /// Stops a sender for every tenant at once, or lends it again.
-pub async fn suspend(db: &Db, actor: &str, sender: &Sender, is_suspended: bool) -> Result<()> {
+pub async fn suspend(db: &Db, actor: &Operator, sender: &Sender, is_suspended: bool) -> Result<()> {
     let (status, action) =
         if is_suspended { ("suspended", "sender.suspended") } else { ("available", "sender.resumed") };
     db.in_public(async |tx| {
         tx.execute("UPDATE public.platform_sender SET status = $2 WHERE id = $1", &[&sender.id, &status])
             .await?;
-        tell(tx, actor, action, None).await
+        note(tx, actor, Deed::on(action, &sender.name)).await
     })
     .await
 }
@@ -256,10 +322,10 @@ pub struct Credit {
 /// Tops a tenant's credit up, or corrects it; never below nothing.
 pub async fn add_credit(
     db: &Db,
-    actor: &str,
+    actor: &Operator,
     tenant: &Tenant,
     amount: Decimal,
-    note: &str,
+    note_text: &str,
 ) -> Result<Credit> {
     let is_sane =
         !amount.is_zero() && amount.abs() <= Decimal::from(ENTRY_MAX) && amount.normalize().scale() <= 4;
@@ -267,7 +333,7 @@ pub async fn add_credit(
         let detail = "An entry is not 0, has at most four decimals, and is at most 1,000,000,000.";
         return Err(Error::invalid("amount", "out_of_range", detail));
     }
-    let note = crate::types::optional_line(note, NOTE_MAX)
+    let note_text = crate::types::optional_line(note_text, NOTE_MAX)
         .map_err(|odd| Error::Invalid(vec![odd.at("note")]))?
         .unwrap_or_default();
     let id = tenant.id();
@@ -287,10 +353,11 @@ pub async fn add_credit(
         })?;
         tx.execute(
             "INSERT INTO public.message_credit_entry (id, tenant_id, amount, note, actor) VALUES ($1, $2, $3, $4, $5)",
-            &[&Uuid::now_v7(), &id, &amount, &note, &actor],
+            &[&Uuid::now_v7(), &id, &amount, &note_text, &actor.label()],
         )
         .await?;
-        tell(tx, actor, "credit.added", Some(id)).await
+        let detail = json!({"amount": amount, "note": note_text});
+        note(tx, actor, Deed { detail: Some(detail), ..Deed::to(tenant, "credit.added", "") }).await
     })
     .await?;
     credit_of(db, tenant).await

@@ -7,9 +7,9 @@ use crate::{
     error::{Error, FieldError, Result},
     messaging::{
         Channel,
-        messages::{Ask, Lane, Place, Said, To},
+        messages::{Ask, Attached, Lane, Place, Said, To},
     },
-    types::{CampaignId, MessageId, RecipientListId, TemplateId, line},
+    types::{CampaignId, FileId, MessageId, RecipientListId, TemplateId, line},
     web::choices::choices,
 };
 
@@ -54,6 +54,8 @@ pub struct Draft {
     pub per_minute: Option<i32>,
     pub is_dry_run: bool,
     pub starts_at: Option<DateTime<Utc>>,
+    /// Files that go along.
+    pub attachments: Vec<FileId>,
 }
 
 impl Draft {
@@ -97,6 +99,7 @@ impl Draft {
             expires_at: None,
             is_dry_run: self.is_dry_run,
             per_minute: self.per_minute,
+            attachments: self.attachments.clone(),
         }
     }
 
@@ -105,7 +108,7 @@ impl Draft {
         json!({
             "name": self.name, "channels": channels, "template_id": self.template, "context": self.context,
             "to": self.to.told(), "is_frozen": self.is_frozen, "per_minute": self.per_minute,
-            "is_dry_run": self.is_dry_run, "starts_at": self.starts_at,
+            "is_dry_run": self.is_dry_run, "starts_at": self.starts_at, "attachments": self.attachments,
         })
     }
 }
@@ -131,6 +134,8 @@ pub struct Campaign {
     pub updated_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// What the files that go along are called.
+    pub files: Vec<Attached>,
 }
 
 #[cfg(test)]
@@ -149,6 +154,7 @@ mod tests {
             per_minute: None,
             is_dry_run: false,
             starts_at: None,
+            attachments: Vec::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     jobs::{self, Next},
     messaging::{
         Messaging,
-        messages::{self, To, lists},
+        messages::{self, To, attachments, lists},
         templates,
     },
     tenancy::Tenant,
@@ -81,7 +81,8 @@ pub async fn create(tx: &TenantTx, messaging: &Messaging, by: &By, draft: Draft)
     let draft = draft.checked()?;
     check_parts(tx, messaging, &by.tenant, &draft).await?;
     let id = CampaignId::new();
-    store::insert(tx, id, &draft, &by.actor.label).await?;
+    let files = attachments::take(tx, &draft.channels, &draft.attachments).await?;
+    store::insert(tx, id, &draft, &files, &by.actor.label).await?;
     let campaign = get(tx, id).await?;
     by.record(tx, event("campaign.created", &campaign, Some(draft.told()))).await?;
     Ok(campaign)
@@ -112,7 +113,8 @@ pub async fn change(
     if after.is_none() {
         return Ok(campaign);
     }
-    store::update(tx, id, &draft).await?;
+    let files = attachments::take(tx, &draft.channels, &draft.attachments).await?;
+    store::update(tx, id, &draft, &files).await?;
     by.record(tx, Event { before, ..event("campaign.updated", &campaign, after) }).await?;
     get(tx, id).await
 }

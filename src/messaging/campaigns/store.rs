@@ -7,7 +7,10 @@ use super::model::{Campaign, Draft, State};
 use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, OrInternal, Result},
-    messaging::{Channel, messages::Place},
+    messaging::{
+        Channel,
+        messages::{Attached, Place},
+    },
     types::{CampaignId, MessageId, RecipientListId},
 };
 
@@ -16,7 +19,7 @@ macro_rules! select {
         concat!(
             "SELECT c.id, c.name, CASE WHEN c.status = 'running' AND m.paused_at IS NOT NULL THEN 'paused' ELSE c.status END ",
             "AS state, c.channels, c.template_id, t.name AS template_name, c.context, c.audience, c.is_frozen, ",
-            "c.frozen_list_id, c.freezing, c.per_minute, c.is_dry_run, c.starts_at, c.message_id, c.failure, c.created_by, ",
+            "c.frozen_list_id, c.freezing, c.per_minute, c.is_dry_run, c.starts_at, c.attachments, c.message_id, c.failure, c.created_by, ",
             "c.created_at, c.updated_at, c.started_at, c.ended_at FROM campaign c ",
             "JOIN message_template t ON t.id = c.template_id LEFT JOIN message m ON m.id = c.message_id ",
             $rest
@@ -29,6 +32,7 @@ fn campaign_of(row: &Row) -> Result<Campaign> {
     let channels: std::result::Result<Vec<Channel>, _> = channels.iter().map(|text| text.parse()).collect();
     let context: Value = row.get("context");
     let freezing: Option<Value> = row.get("freezing");
+    let files: Vec<Attached> = serde_json::from_value(row.get("attachments")).internal()?;
     Ok(Campaign {
         id: row.get("id"),
         draft: Draft {
@@ -41,6 +45,7 @@ fn campaign_of(row: &Row) -> Result<Campaign> {
             per_minute: row.get("per_minute"),
             is_dry_run: row.get("is_dry_run"),
             starts_at: row.get("starts_at"),
+            attachments: files.iter().map(Attached::file).collect(),
         },
         state: State::from_column(row.get("state")),
         template_name: row.get("template_name"),
@@ -53,6 +58,7 @@ fn campaign_of(row: &Row) -> Result<Campaign> {
         updated_at: row.get("updated_at"),
         started_at: row.get("started_at"),
         ended_at: row.get("ended_at"),
+        files,
     })
 }
 
@@ -108,12 +114,19 @@ fn columns(draft: &Draft) -> Result<Columns> {
     })
 }
 
-pub async fn insert(tx: &TenantTx, id: CampaignId, draft: &Draft, by: &str) -> Result<()> {
+pub async fn insert(
+    tx: &TenantTx,
+    id: CampaignId,
+    draft: &Draft,
+    files: &[Attached],
+    by: &str,
+) -> Result<()> {
     let of = columns(draft)?;
     let done = tx
         .execute(
             "INSERT INTO campaign (id, name, status, channels, template_id, context, audience, is_frozen, per_minute,
-                is_dry_run, starts_at, created_by) VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                is_dry_run, starts_at, attachments, created_by)
+             VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             &[
                 &id,
                 &draft.name,
@@ -125,6 +138,7 @@ pub async fn insert(tx: &TenantTx, id: CampaignId, draft: &Draft, by: &str) -> R
                 &draft.per_minute,
                 &draft.is_dry_run,
                 &draft.starts_at,
+                &json!(files),
                 &by,
             ],
         )
@@ -133,12 +147,13 @@ pub async fn insert(tx: &TenantTx, id: CampaignId, draft: &Draft, by: &str) -> R
 }
 
 /// Writes what is prepared. What could not be started is a draft again.
-pub async fn update(tx: &TenantTx, id: CampaignId, draft: &Draft) -> Result<()> {
+pub async fn update(tx: &TenantTx, id: CampaignId, draft: &Draft, files: &[Attached]) -> Result<()> {
     let of = columns(draft)?;
     let done = tx
         .execute(
             "UPDATE campaign SET name = $2, channels = $3, template_id = $4, context = $5, audience = $6, is_frozen = $7,
-                per_minute = $8, is_dry_run = $9, starts_at = $10, status = 'draft', failure = NULL, updated_at = now()
+                per_minute = $8, is_dry_run = $9, starts_at = $10, attachments = $11, status = 'draft', failure = NULL,
+                updated_at = now()
              WHERE id = $1",
             &[
                 &id,
@@ -151,6 +166,7 @@ pub async fn update(tx: &TenantTx, id: CampaignId, draft: &Draft) -> Result<()> 
                 &draft.per_minute,
                 &draft.is_dry_run,
                 &draft.starts_at,
+                &json!(files),
             ],
         )
         .await;

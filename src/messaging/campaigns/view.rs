@@ -14,9 +14,9 @@ use crate::{
     error::{Error, FieldError, Result},
     messaging::{
         Channel,
-        messages::{MessageCounts, To, ToBody},
+        messages::{Attached, MessageCounts, To, ToBody},
     },
-    types::TemplateId,
+    types::{FileId, TemplateId},
 };
 
 /// A campaign that is prepared.
@@ -42,6 +42,9 @@ pub struct NewCampaignBody {
     dry_run: Option<bool>,
     /// When it starts once it was scheduled; at once when absent.
     starts_at: Option<DateTime<Utc>>,
+    /// Uploaded files that go along: `POST /attachments`.
+    #[oai(validator(max_items = 10))]
+    attachments: Option<Vec<Uuid>>,
 }
 
 /// What of a campaign changes; what is absent stays.
@@ -61,6 +64,12 @@ pub struct CampaignChanges {
     dry_run: Option<bool>,
     #[oai(nullable)]
     starts_at: MaybeUndefined<DateTime<Utc>>,
+    #[oai(validator(max_items = 10))]
+    attachments: Option<Vec<Uuid>>,
+}
+
+fn files_of(ids: Vec<Uuid>) -> Vec<FileId> {
+    ids.into_iter().map(FileId).collect()
 }
 
 fn channels_of(texts: &[String], wrong: &mut Vec<FieldError>) -> Vec<Channel> {
@@ -91,6 +100,7 @@ impl NewCampaignBody {
             per_minute: self.per_minute,
             is_dry_run: self.dry_run.unwrap_or(false),
             starts_at: self.starts_at,
+            attachments: files_of(self.attachments.unwrap_or_default()),
         };
         checked(wrong, draft)
     }
@@ -109,6 +119,7 @@ impl CampaignChanges {
             per_minute: over(&self.per_minute, was.per_minute),
             is_dry_run: self.dry_run.unwrap_or(was.is_dry_run),
             starts_at: over(&self.starts_at, was.starts_at),
+            attachments: self.attachments.clone().map_or(was.attachments, files_of),
         };
         checked(wrong, draft)
     }
@@ -145,6 +156,7 @@ pub struct CampaignView {
     dry_run: bool,
     #[oai(nullable)]
     starts_at: Option<DateTime<Utc>>,
+    attachments: Vec<Attached>,
     /// What it sends; its recipients are `GET /deliveries?message_id=`.
     #[oai(nullable)]
     message_id: Option<Uuid>,
@@ -185,6 +197,7 @@ impl CampaignView {
             per_minute: draft.per_minute,
             dry_run: draft.is_dry_run,
             starts_at: draft.starts_at,
+            attachments: campaign.files,
             message_id: campaign.message.map(|id| id.0),
             recipients,
             counts,

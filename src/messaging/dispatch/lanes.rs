@@ -19,7 +19,26 @@ const LOOK_SECONDS: f64 = 15.0;
 pub struct Turn {
     pub tenant: TenantId,
     pub lane: Lane,
+    /// Whether anything is limited for all tenants together.
+    pub is_limited: bool,
     lease: Uuid,
+}
+
+/// Whether there may be anything to do: a call, a lane that is due, or one that was put to rest a moment ago. For those who ask all the
+/// time: it costs a fraction of looking.
+pub async fn is_anything(db: &Db) -> Result<bool> {
+    db.read_public(async |tx| {
+        let row = tx
+            .query_one(
+                "SELECT EXISTS (SELECT FROM public.dispatch_call)
+                    OR EXISTS (SELECT FROM public.dispatch WHERE due_at <= now())
+                    OR EXISTS (SELECT FROM public.dispatch WHERE settling IS NOT NULL)",
+                &[],
+            )
+            .await?;
+        Ok(row.get(0))
+    })
+    .await
 }
 
 /// Takes calls in. True when there were any.
@@ -61,13 +80,14 @@ pub async fn take_turn(db: &Db, full: &[TenantId], lowest: Lane, cost: f64) -> R
                         AND (d.leased_until IS NULL OR d.leased_until < now())
                         AND t.status = 'active' AND d.lane <= $4 AND NOT d.tenant_id = ANY($3)
                     ORDER BY d.lane, d.spent, d.tenant_id FOR UPDATE OF d SKIP LOCKED LIMIT 1)
-                 RETURNING tenant_id, lane",
+                 RETURNING tenant_id, lane, EXISTS (SELECT FROM public.message_rate) AS is_limited",
                 &[&lease, &LOOK_SECONDS, &full, &lowest.number(), &cost],
             )
             .await?;
         Ok(row.map(|row| Turn {
             tenant: row.get("tenant_id"),
             lane: Lane::from_number(row.get("lane")),
+            is_limited: row.get("is_limited"),
             lease,
         }))
     })

@@ -8,6 +8,7 @@
 mod claim;
 mod failpoint;
 mod fate;
+mod files;
 mod lanes;
 mod plan;
 mod quiet;
@@ -18,7 +19,7 @@ mod turn;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +27,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{failpoint::Failpoint, lanes::Turn, send::Outcomes};
+use self::{failpoint::Failpoint, files::FileRoom, lanes::Turn, send::Outcomes};
 use super::{
     Messaging,
     messages::{Lane, Spoken},
@@ -46,6 +47,11 @@ const UNDER_WAY: usize = 512;
 const BULK_UNDER_WAY: usize = 384;
 /// So many of one tenant: a slow provider holds up nobody else.
 const TENANT_UNDER_WAY: usize = 128;
+/// With more than this under way a tenant rests a little between its turns, and the worker takes nothing up with less room than this:
+/// a turn costs the same for one delivery as for a hundred.
+const TENANT_RESTS_ABOVE: usize = 64;
+const LEAST_ROOM: usize = 32;
+const REST: Duration = Duration::from_millis(20);
 /// So many are claimed at once. The smaller, the fairer; the larger, the cheaper.
 const QUANTUM: usize = 100;
 const SPOKEN_REMEMBERED: u64 = 2_000;
@@ -57,7 +63,25 @@ pub struct Dispatcher {
     failpoint: Failpoint,
     /// Messages that are ready to be rendered. They never change.
     spoken: moka::sync::Cache<(TenantId, MessageId), Arc<Spoken>>,
-    under_way: Mutex<HashMap<TenantId, usize>>,
+    files: FileRoom,
+    under_way: Mutex<UnderWay>,
+}
+
+/// What is being sent.
+#[derive(Default)]
+struct UnderWay {
+    all: usize,
+    /// By tenant: how many, and since when.
+    of: HashMap<TenantId, (usize, Instant)>,
+}
+
+/// What may be taken up.
+struct Room {
+    /// Tenants who have enough under way.
+    full: Vec<TenantId>,
+    /// Whether some of them may have a turn after a rest.
+    is_resting: bool,
+    free: usize,
 }
 
 impl Dispatcher {
@@ -67,6 +91,7 @@ impl Dispatcher {
             registry,
             failpoint: Failpoint::new(failpoint),
             spoken: moka::sync::Cache::new(SPOKEN_REMEMBERED),
+            files: FileRoom::new(),
             under_way: Mutex::default(),
         })
     }
@@ -76,26 +101,22 @@ impl Dispatcher {
         let (outcomes, settler) = Outcomes::start(self.clone());
         let mut sends = JoinSet::new();
         let mut stamped = Instant::now();
+        let mut was_quiet = false;
         while !stop.is_cancelled() {
-            if stamped.elapsed() >= STAMP {
-                stamped = Instant::now();
-                if let Err(error) = lanes::stamp(&self.messaging.db).await {
-                    tracing::warn!(%error, "lanes cannot be stamped");
-                }
-            }
-            match self.look(&mut sends, &outcomes).await {
+            while sends.try_join_next().is_some() {}
+            match self.round(was_quiet, &mut stamped, &mut sends, &outcomes).await {
                 Ok(true) => {
-                    while sends.try_join_next().is_some() {}
+                    was_quiet = false;
                     continue;
                 }
-                Ok(false) => {}
+                Ok(false) => was_quiet = true,
                 Err(error) => tracing::warn!(%error, "messages cannot be dispatched"),
             }
+            let pause = if self.room().is_resting { REST } else { POLL };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.messaging.bell.notified() => {}
-                () = tokio::time::sleep(POLL) => {}
-                Some(_) = sends.join_next(), if sends.len() >= BULK_UNDER_WAY => {}
+                () = self.messaging.bell.notified() => was_quiet = false,
+                () = tokio::time::sleep(pause) => {}
             }
         }
         while sends.join_next().await.is_some() {}
@@ -105,11 +126,32 @@ impl Dispatcher {
         }
     }
 
+    /// One look at everything. False when there was nothing to be done.
+    async fn round(
+        self: &Arc<Self>,
+        was_quiet: bool,
+        stamped: &mut Instant,
+        sends: &mut JoinSet<()>,
+        outcomes: &Outcomes,
+    ) -> Result<bool> {
+        let db = &self.messaging.db;
+        if was_quiet && !lanes::is_anything(db).await? {
+            return Ok(false);
+        }
+        if stamped.elapsed() >= STAMP {
+            *stamped = Instant::now();
+            if let Err(error) = lanes::stamp(db).await {
+                tracing::warn!(%error, "lanes cannot be stamped");
+            }
+        }
+        self.look(sends, outcomes).await
+    }
+
     /// Takes one turn. False when there is none to be taken.
     async fn look(self: &Arc<Self>, sends: &mut JoinSet<()>, outcomes: &Outcomes) -> Result<bool> {
         let db = &self.messaging.db;
-        let (full, free) = self.room();
-        if free == 0 {
+        let Room { full, free, .. } = self.room();
+        if free < LEAST_ROOM {
             return Ok(false);
         }
         lanes::fold_calls(db).await?;
@@ -142,8 +184,8 @@ impl Dispatcher {
             self.failpoint.pass(failpoint::Point::BeforeSend);
         }
         let cost: f64 = turned.going.iter().map(|going| f64::from(going.segments.unwrap_or(1))).sum();
+        self.count(turn.tenant, turned.going.len());
         for going in turned.going {
-            self.count(turn.tenant, 1);
             let (dispatcher, tenant, outcomes) = (self.clone(), tenant.clone(), outcomes.clone());
             sends.spawn(async move { dispatcher.send(tenant, going, lease, outcomes).await });
         }
@@ -171,34 +213,57 @@ impl Dispatcher {
         self.messaging.db.in_tenant(tenant, async |tx| super::accounts::breaker::note(tx, &notes).await).await
     }
 
-    /// Tenants who have enough under way, and how many more may be taken up.
-    fn room(&self) -> (Vec<TenantId>, usize) {
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = under_way.values().sum();
-        let full = under_way.iter().filter(|(_, n)| **n >= TENANT_UNDER_WAY).map(|(id, _)| *id).collect();
-        (full, UNDER_WAY.saturating_sub(all))
+    fn held(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self) -> Room {
+        let under_way = self.held();
+        let mut room =
+            Room { full: Vec::new(), is_resting: false, free: UNDER_WAY.saturating_sub(under_way.all) };
+        for (id, (n, since)) in &under_way.of {
+            let rests = *n > TENANT_RESTS_ABOVE && since.elapsed() < REST;
+            if rests || *n >= TENANT_UNDER_WAY {
+                room.full.push(*id);
+            }
+            room.is_resting |= *n > TENANT_RESTS_ABOVE && *n < TENANT_UNDER_WAY;
+        }
+        room
     }
 
     fn of(&self, tenant: TenantId) -> usize {
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.get(&tenant).copied().unwrap_or_default()
+        self.held().of.get(&tenant).map_or(0, |(n, _)| *n)
     }
 
     fn count(&self, tenant: TenantId, n: usize) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        *under_way.entry(tenant).or_default() += n;
+        if n == 0 {
+            return;
+        }
+        let mut under_way = self.held();
+        under_way.all += n;
+        let (of, since) = under_way.of.entry(tenant).or_insert((0, Instant::now()));
+        *of += n;
+        *since = Instant::now();
     }
 
+    /// One less; whoever waits for room is told when there is enough for a turn.
     fn discount(&self, tenant: TenantId) {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(n) = under_way.get_mut(&tenant) {
+        let mut under_way = self.held();
+        let mut left = 0;
+        if let Some((n, _)) = under_way.of.get_mut(&tenant) {
             *n = n.saturating_sub(1);
-            if *n == 0 {
-                under_way.remove(&tenant);
+            left = *n;
+            if left == 0 {
+                under_way.of.remove(&tenant);
             }
         }
+        under_way.all = under_way.all.saturating_sub(1);
+        let all = under_way.all;
         drop(under_way);
-        self.messaging.bell.notify_one();
+        let has_room = all == UNDER_WAY - LEAST_ROOM || all + 1 == BULK_UNDER_WAY;
+        if has_room || left == TENANT_RESTS_ABOVE {
+            self.messaging.bell.notify_one();
+        }
     }
 }
 

@@ -7,11 +7,13 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::{
     claim::Claimed,
     fate::{Failure, Fate},
+    files::{FileRoom, Files},
     quiet::quiet_until,
     settle::Settled,
 };
@@ -26,6 +28,9 @@ use crate::{
     tenancy::Tenant,
     types::{AccountId, MessageId, TemplateId},
 };
+
+/// Who finds no room for its files comes again after so long.
+const ROOM_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 /// What was looked up for a turn.
 pub struct Turnout<'a> {
@@ -46,6 +51,9 @@ pub struct Turnout<'a> {
     pub heard: &'a HashMap<(Channel, String), DateTime<Utc>>,
     pub receipts: &'a (dyn Fn(&Account) -> Option<url::Url> + Sync),
     pub unsubscribe: &'a (dyn Fn(&Claimed) -> Option<Unsubscribe> + Sync),
+    /// The files of those messages that carry some.
+    pub files: &'a HashMap<MessageId, Files>,
+    pub room: &'a FileRoom,
 }
 
 /// A delivery that goes out.
@@ -60,6 +68,8 @@ pub struct Going {
     pub retries_max: i16,
     pub segments: Option<i16>,
     pub own_price: Decimal,
+    /// The room that it takes up until it is gone.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// What is done with one delivery.
@@ -131,6 +141,15 @@ impl Turnout<'_> {
                 );
             }
         };
+        match self.files.get(&claimed.message) {
+            Some(Some(files)) if self.room.has_room(files) => content.attachments.clone_from(files),
+            Some(Some(_)) => return Plan::Wait(claimed, self.now + ROOM_WAIT),
+            Some(None) => {
+                let gone = Failure::new("content", "attachment_gone", "A file that goes along was deleted.");
+                return self.end(claimed, template, Status::Failed, gone);
+            }
+            None => {}
+        }
         if claimed.channel == Channel::InApp {
             return Plan::Tell(Box::new((claimed, content, template)));
         }
@@ -151,6 +170,13 @@ impl Turnout<'_> {
             accounts.iter().filter(|account| !claimed.refused_by.contains(&account.id)).collect();
         if left.is_empty() {
             return self.nowhere(claimed, spoken.template, accounts);
+        }
+        let has_files = !content.attachments.is_empty();
+        let left: Vec<&Account> =
+            left.into_iter().filter(|account| !has_files || account.carries_files()).collect();
+        if left.is_empty() {
+            let why = Failure::new("content", "no_attachments", "No provider that is left carries files.");
+            return self.end(claimed, spoken.template, Status::Failed, why);
         }
         let ready = left.iter().position(|account| match account.readiness(self.now) {
             Readiness::Ready => true,
@@ -210,6 +236,9 @@ impl Turnout<'_> {
                 return self.end(claimed, spoken.template, Status::Failed, Failure::from(&refusal));
             }
         };
+        let Ok(room) = self.room.enter(&prepared) else {
+            return Plan::Wait(claimed, self.now + ROOM_WAIT);
+        };
         let count = prepared.segments.map(|segments| segments.count);
         let segments = count.and_then(|count| i16::try_from(count).ok());
         let own_price = account.price * Decimal::from(count.unwrap_or(1));
@@ -224,6 +253,7 @@ impl Turnout<'_> {
             retries_max: self.policy.retries,
             segments,
             own_price,
+            room,
         }))
     }
 

@@ -1,10 +1,11 @@
-//! Rate limits that hold for all workers together: how many may go now, the others wait. All SQL of `send_rate`.
+//! Rate limits that hold for all workers together: how many may go now, the others wait. All SQL of `send_rate`; those that hold for
+//! all tenants lie in `public.message_rate`, behind a function of the gate.
 //!
 //! Each key keeps the instant when its next sending is due; who sends moves it on. Nothing is refused, and nobody saves up for later.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{db::TenantTx, error::Result};
+use crate::{db::TenantTx, error::Result, types::SenderId};
 
 /// So much may be ahead of the clock: what comes in bursts shorter than that is not spread out.
 const AHEAD: TimeDelta = TimeDelta::milliseconds(100);
@@ -29,6 +30,29 @@ pub async fn take(
         tx.execute("UPDATE send_rate SET next_at = $2 WHERE key = $1", &[&key, &next_at]).await?;
     }
     Ok((granted, next_at))
+}
+
+/// What may go now of what is limited for all tenants together.
+pub struct Taken {
+    pub granted: usize,
+    pub next: DateTime<Utc>,
+    pub per_second: i32,
+}
+
+/// How many of `wanted` may go now, by a sender of the platform or (None) at all. None when that is not limited.
+pub async fn take_for_all(tx: &TenantTx, sender: Option<SenderId>, wanted: usize) -> Result<Option<Taken>> {
+    let wanted = i32::try_from(wanted).unwrap_or(i32::MAX);
+    let row = tx
+        .query_opt(
+            "SELECT granted, next_at, per_second FROM gate.take_message_rate($1, $2)",
+            &[&sender, &wanted],
+        )
+        .await?;
+    Ok(row.map(|row| Taken {
+        granted: usize::try_from(row.get::<_, i32>("granted")).unwrap_or_default(),
+        next: row.get("next_at"),
+        per_second: row.get("per_second"),
+    }))
 }
 
 /// The arithmetic of it: how many, and when the next one is due.

@@ -55,6 +55,7 @@ impl Dispatcher {
             None => None,
         };
         self.failpoint.pass(Point::AfterSend);
+        drop(going.room);
         let took = clock.elapsed();
         metrics::histogram!("lastmile_send_seconds", "provider" => about.kind).record(took.as_secs_f64());
         let one = going.claimed;

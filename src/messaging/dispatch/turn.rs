@@ -34,7 +34,7 @@ use crate::{
         suppression,
     },
     tenancy::Tenant,
-    types::{AccountId, DeliveryId, MessageId, StaffId},
+    types::{AccountId, DeliveryId, MessageId, SenderId, StaffId},
 };
 
 /// What a turn came to.
@@ -119,10 +119,10 @@ impl Dispatcher {
                 opened.insert(account.id, known);
             }
         }
+        let files = self.files.of(tx, &self.messaging, tenant, &messages, now).await?;
         let probes = probes(tx, accounts.values().flatten(), &opened, now).await?;
-        let resolver = &self.messaging.resolver;
+        let (resolver, links) = (&self.messaging.resolver, &self.messaging.links);
         let receipts = |account: &Account| hooks::url_of(resolver, tenant, account).ok();
-        let links = &self.messaging.links;
         let is_list = turn.lane == messages::Lane::Bulk;
         let unsubscribe = |one: &Claimed| {
             let wanted = is_list && one.channel == Channel::Email;
@@ -145,6 +145,8 @@ impl Dispatcher {
             heard: &heard,
             receipts: &receipts,
             unsubscribe: &unsubscribe,
+            files: &files,
+            room: &self.files,
         };
         let mut sorted = Sorted::default();
         for one in claimed {
@@ -164,7 +166,7 @@ impl Dispatcher {
                 }
             }
         }
-        limit(tx, &policy, &mut sorted).await?;
+        limit(tx, &policy, turn.is_limited, &mut sorted).await?;
         Ok(sorted)
     }
 
@@ -232,7 +234,7 @@ async fn heard(tx: &TenantTx, claimed: &[Claimed]) -> Result<HashMap<(Channel, S
 }
 
 /// Holds what goes out to the limits of the tenant and of each account: what is too much waits, nothing fails.
-async fn limit(tx: &TenantTx, policy: &Policy, sorted: &mut Sorted) -> Result<()> {
+async fn limit(tx: &TenantTx, policy: &Policy, is_limited: bool, sorted: &mut Sorted) -> Result<()> {
     if let Some(per_second) = policy.per_second {
         let (granted, next) = rate::take(tx, "tenant", per_second, sorted.going.len()).await?;
         hold_back(sorted, |_| true, granted, next, per_second);
@@ -244,6 +246,28 @@ async fn limit(tx: &TenantTx, policy: &Policy, sorted: &mut Sorted) -> Result<()
         let wanted = sorted.going.iter().filter(|going| is_its(going)).count();
         let (granted, next) = rate::take(tx, &account.to_string(), per_second, wanted).await?;
         hold_back(sorted, is_its, granted, next, per_second);
+    }
+    if is_limited {
+        limit_for_all(tx, sorted).await?;
+    }
+    Ok(())
+}
+
+/// The limits that hold for all tenants together: of each sender of the platform, and of the whole deployment.
+async fn limit_for_all(tx: &TenantTx, sorted: &mut Sorted) -> Result<()> {
+    let senders: HashSet<SenderId> = sorted.going.iter().filter_map(|going| going.account.sender).collect();
+    for sender in senders {
+        let is_its = |going: &Going| going.account.sender == Some(sender);
+        let wanted = sorted.going.iter().filter(|going| is_its(going)).count();
+        if let Some(taken) = rate::take_for_all(tx, Some(sender), wanted).await? {
+            hold_back(sorted, is_its, taken.granted, taken.next, taken.per_second);
+        }
+    }
+    let wanted = sorted.going.len();
+    if wanted > 0
+        && let Some(taken) = rate::take_for_all(tx, None, wanted).await?
+    {
+        hold_back(sorted, |_| true, taken.granted, taken.next, taken.per_second);
     }
     Ok(())
 }

@@ -219,6 +219,8 @@ impl MessagesApi {
     }
 
     /// Try a message's failed deliveries again.
+    ///
+    /// 409 `nothing_failed` when there are none, `message_cancelled` when it was cancelled.
     #[oai(path = "/messages/:id/retry", method = "post")]
     async fn retry_message(
         &self,

@@ -18,7 +18,7 @@ use crate::{
         audience::Segment,
         templates::{Text, Words},
     },
-    types::{ContactId, CustomerId, GroupId, RecipientListId, TemplateId},
+    types::{ContactId, CustomerId, FileId, GroupId, RecipientListId, TemplateId},
 };
 
 /// A part of the provider's customers.
@@ -117,6 +117,9 @@ pub struct MessageBody {
     per_minute: Option<i32>,
     /// Everything is done but the sending.
     dry_run: Option<bool>,
+    /// Uploaded files: `POST /attachments`. At most 18 MB together; every channel must be able to carry files.
+    #[oai(validator(max_items = 10))]
+    attachments: Option<Vec<Uuid>>,
 }
 
 fn map_of(context: Option<HashMap<String, Value>>) -> Map<String, Value> {
@@ -208,6 +211,7 @@ impl MessageBody {
                 expires_at: self.expires_at,
                 is_dry_run: self.dry_run.unwrap_or(false),
                 per_minute: self.per_minute,
+                attachments: self.attachments.unwrap_or_default().into_iter().map(FileId).collect(),
             }),
             _ => Err(Error::Invalid(wrong)),
         }

@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::Map;
 
 use super::{
+    attachments,
     expand::{self, Audience, Recipient},
     model::{Ask, Place, Said},
     rules,
@@ -53,6 +54,7 @@ pub async fn estimate(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask
         Said::Template(id, version) => rules::template(tx, *id, *version).await?.composer()?,
     };
     rules::known_parts(tx, messaging, tenant, &ask.to).await?;
+    attachments::check(tx, &ask.channels, &ask.attachments).await?;
     let people = rules::count_of(tx, messaging, tenant, &ask.to).await?;
     let of = Audience {
         tenant,

@@ -4,6 +4,7 @@
 //! `provider_account` (labels) and `delivery_receipt` (stories). Its job writes recipients out.
 
 mod api;
+pub mod attachments;
 mod body;
 mod credit;
 mod deliveries;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use api::MessagesApi;
+pub use attachments::{Attached, AttachmentsApi, FileLinks};
 pub use body::ToBody;
 pub use deliveries::{Delivery, DeliveryFilter, list as list_deliveries};
 pub use estimate::{Estimate, estimate};
@@ -67,6 +69,7 @@ pub const NAV: &[NavItem] = &[NavItem {
 
 /// Gives the runner the job that writes recipients out.
 pub fn handlers(runner: &mut Runner, messaging: &Messaging) {
+    attachments::handlers(runner, messaging);
     let messaging = messaging.clone();
     runner.on(
         store::EXPAND,

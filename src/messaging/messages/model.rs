@@ -9,7 +9,7 @@ use super::Lane;
 use crate::{
     error::{Error, FieldError, Result},
     messaging::{Channel, audience::Segment, templates::Words},
-    types::{ContactId, CustomerId, DeliveryId, GroupId, MessageId, RecipientListId, TemplateId},
+    types::{ContactId, CustomerId, DeliveryId, FileId, GroupId, MessageId, RecipientListId, TemplateId},
 };
 
 /// So many recipients may be named one by one in one call.
@@ -122,6 +122,8 @@ pub struct Ask {
     pub is_dry_run: bool,
     /// Deliveries are due so many a minute, from now on.
     pub per_minute: Option<i32>,
+    /// Files that go along.
+    pub attachments: Vec<FileId>,
 }
 
 impl Ask {

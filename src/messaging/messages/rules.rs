@@ -7,11 +7,12 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::{
+    attachments::{self, Attached},
     expand::{self, Audience, Batch},
     lists,
     model::{Ask, Place, Said, Sent, To},
     recur,
-    store::{self, Message},
+    store::{self, Entry, Message},
     view::MessageCounts,
 };
 use crate::{
@@ -61,8 +62,16 @@ pub async fn send(tx: &TenantTx, messaging: &Messaging, by: &By, ask: &Ask) -> R
     let is_waiting = ask.scheduled_at.is_some_and(|at| at > now);
     let id = MessageId::new();
     let status = if is_waiting { "waiting" } else { "expanding" };
-    let label = by.actor.label.clone();
-    store::insert(tx, id, &ask, wording.version, None, (&wording.summary, status, &label)).await?;
+    let files = attachments::take(tx, &ask.channels, &ask.attachments).await?;
+    let entry = Entry {
+        version: wording.version,
+        recurs_of: None,
+        summary: &wording.summary,
+        status,
+        by: &by.actor.label,
+        files: &files,
+    };
+    store::insert(tx, id, &ask, &entry).await?;
     let mut sent =
         Sent { id, is_waiting, is_expanding: false, recipients: 0, skipped: 0, deliveries: Vec::new() };
     if let Some(at) = ask.scheduled_at.filter(|_| is_waiting) {
@@ -79,7 +88,7 @@ async fn record(tx: &TenantTx, by: &By, ask: &Ask, summary: &str, sent: &Sent) -
     let channels: Vec<&str> = ask.channels.iter().map(|channel| channel.as_str()).collect();
     let after = json!({
         "channels": channels, "priority": ask.lane.as_str(), "recipients": sent.recipients,
-        "scheduled_at": ask.scheduled_at, "recurrence": ask.recurrence, "is_dry_run": ask.is_dry_run,
+        "scheduled_at": ask.scheduled_at, "recurrence": ask.recurrence, "is_dry_run": ask.is_dry_run, "attachments": ask.attachments,
     });
     let event = Event {
         action: "message.accepted",
@@ -381,9 +390,15 @@ async fn recur_now(
     store::set_next(tx, message.id, next).await?;
     let ask = ask_of(&message)?;
     let id = MessageId::new();
-    let by = message.created_by.clone();
-    let words = (message.summary.as_str(), "expanding", by.as_str());
-    store::insert(tx, id, &ask, message.template_version, Some(message.id), words).await?;
+    let entry = Entry {
+        version: message.template_version,
+        recurs_of: Some(message.id),
+        summary: &message.summary,
+        status: "expanding",
+        by: &message.created_by,
+        files: &message.attachments,
+    };
+    store::insert(tx, id, &ask, &entry).await?;
     let batch = expand::batch(tx, messaging, &audience(tenant, id, &ask, now), Place::default()).await?;
     let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
     store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
@@ -411,6 +426,7 @@ fn ask_of(message: &Message) -> Result<Ask> {
         expires_at: None,
         is_dry_run: message.is_dry_run,
         per_minute: message.per_minute,
+        attachments: message.attachments.iter().map(Attached::file).collect(),
     })
 }
 
@@ -515,7 +531,7 @@ fn moved(
 }
 
 /// Tries failed deliveries again: all of a message, or one. Those of unknown fate only when they are asked for by name: they may
-/// arrive twice.
+/// arrive twice. 409 `message_cancelled` when it was cancelled.
 pub async fn retry(
     tx: &TenantTx,
     by: &By,
@@ -524,6 +540,10 @@ pub async fn retry(
     with_unknown: bool,
 ) -> Result<usize> {
     let message = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+    if message.status == "cancelled" {
+        let detail = "The message was cancelled: nothing of it is sent any more.";
+        return Err(Error::conflict("message_cancelled", detail));
+    }
     let statuses: &[&str] =
         if with_unknown { &["failed", "expired", "unknown"] } else { &["failed", "expired"] };
     let risen = store::revive(tx, id, delivery, statuses, REVIVED_MAX).await?;

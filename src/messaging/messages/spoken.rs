@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::Attached;
 use crate::{
     db::TenantTx,
     error::{OrInternal, Result},
@@ -21,6 +22,7 @@ pub struct Spoken {
     pub template: Option<TemplateId>,
     pub expires_at: Option<DateTime<Utc>>,
     pub is_dry_run: bool,
+    pub attachments: Vec<Attached>,
     context: Map<String, Value>,
     composer: Composer,
 }
@@ -51,7 +53,7 @@ pub async fn spoken(tx: &TenantTx, ids: &[MessageId]) -> Result<HashMap<MessageI
     }
     let rows = tx
         .query(
-            "SELECT id, content, template_id, template_version, context, is_dry_run, expires_at
+            "SELECT id, content, template_id, template_version, context, is_dry_run, expires_at, attachments
              FROM message WHERE id = ANY($1)",
             &[&ids],
         )
@@ -75,6 +77,7 @@ pub async fn spoken(tx: &TenantTx, ids: &[MessageId]) -> Result<HashMap<MessageI
             template,
             expires_at: row.get("expires_at"),
             is_dry_run: row.get("is_dry_run"),
+            attachments: serde_json::from_value(row.get("attachments")).internal()?,
             context: context.as_object().cloned().unwrap_or_default(),
             composer,
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::{
-    Lane, PARKED,
+    Attached, Lane, PARKED,
     expand::Recipient,
     model::{Ask, Place, Said, To},
 };
@@ -46,6 +46,8 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
     /// Nothing of it goes out while it is paused.
     pub paused_at: Option<DateTime<Utc>>,
+    /// Files that go along.
+    pub attachments: Vec<Attached>,
 }
 
 macro_rules! select_message {
@@ -53,7 +55,7 @@ macro_rules! select_message {
         concat!(
             "SELECT id, channels, lane, content, template_id, template_version, context, audience, summary, per_minute, ",
             "is_dry_run, scheduled_at, recurrence, recurs_of, status, expansion, recipients, skipped, expires_at, created_by, ",
-            "created_at, paused_at FROM message ",
+            "created_at, paused_at, attachments FROM message ",
             $rest
         )
     };
@@ -86,6 +88,7 @@ fn message_of(row: &Row) -> Result<Message> {
         created_by: row.get("created_by"),
         created_at: row.get("created_at"),
         paused_at: row.get("paused_at"),
+        attachments: serde_json::from_value(row.get("attachments")).internal()?,
     })
 }
 
@@ -142,15 +145,20 @@ pub async fn list(
     rows.iter().map(message_of).collect()
 }
 
-/// Writes a message down. `version` is that of its template.
-pub async fn insert(
-    tx: &TenantTx,
-    id: MessageId,
-    ask: &Ask,
-    version: Option<i32>,
-    recurs_of: Option<MessageId>,
-    (summary, status, by): (&str, &'static str, &str),
-) -> Result<()> {
+/// What is written down with a message besides what was asked for.
+pub struct Entry<'a> {
+    /// Of its template.
+    pub version: Option<i32>,
+    pub recurs_of: Option<MessageId>,
+    pub summary: &'a str,
+    pub status: &'static str,
+    pub by: &'a str,
+    pub files: &'a [Attached],
+}
+
+/// Writes a message down.
+pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) -> Result<()> {
+    let Entry { version, recurs_of, summary, status, by, files } = entry;
     let (content, template) = match &ask.said {
         Said::Usual => return Err(Error::internal("a message that says nothing")),
         Said::Words(words) => (Some(serde_json::to_value(words).internal()?), None),
@@ -160,26 +168,27 @@ pub async fn insert(
     let audience = serde_json::to_value(&ask.to).internal()?;
     tx.execute(
         "INSERT INTO message (id, channels, lane, content, template_id, template_version, context, audience, summary,
-            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17)",
+            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by, attachments)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         &[
             &id,
             &channels,
             &ask.lane.number(),
             &content,
             &template,
-            &version,
+            version,
             &json!(ask.context),
             &audience,
-            &summary,
+            summary,
             &ask.per_minute,
             &ask.is_dry_run,
             &ask.scheduled_at,
             &ask.recurrence,
-            &recurs_of,
-            &status,
+            recurs_of,
+            status,
             &ask.expires_at,
-            &by,
+            by,
+            &json!(files),
         ],
     )
     .await

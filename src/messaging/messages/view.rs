@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Lane,
+    Attached, Lane,
     deliveries::{Delivery, Step},
     estimate::Estimate,
     model::Sent,
@@ -139,6 +139,7 @@ pub struct MessageView {
     /// Since when nothing of it goes out.
     #[oai(nullable)]
     paused_at: Option<DateTime<Utc>>,
+    attachments: Vec<Attached>,
     recipients: i32,
     skipped: i32,
     counts: MessageCounts,
@@ -164,6 +165,7 @@ impl MessageView {
             recurs_of: message.recurs_of.map(|id| id.0),
             expires_at: message.expires_at,
             paused_at: message.paused_at,
+            attachments: message.attachments,
             recipients: message.recipients,
             skipped: message.skipped,
             counts,

@@ -42,6 +42,7 @@ pub static SMS: About = About {
         ),
         Field::base_url("https://rest.clicksend.com"),
     ],
+    carries_files: false,
     proof: Proof::AddressOnly,
     poll_after: &[
         Duration::from_secs(60),

@@ -50,6 +50,7 @@ pub static PUSH: About = About {
         .secret(),
         Field::base_url("https://fcm.googleapis.com"),
     ],
+    carries_files: false,
     proof: Proof::None,
     poll_after: &[],
     open: |values| Fcm::open(values).map(|fcm| Arc::new(fcm) as Arc<dyn Provider>),

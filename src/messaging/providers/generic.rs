@@ -47,6 +47,7 @@ pub static SMS: About = About {
         .secret(),
         Field::optional("sender", "Sender", FieldKind::Text, "Goes along as `from`."),
     ],
+    carries_files: false,
     proof: Proof::Signed,
     poll_after: &[],
     open: |values| {

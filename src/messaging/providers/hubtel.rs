@@ -41,6 +41,7 @@ pub static SMS: About = About {
         .secret(),
         Field::base_url("https://sms.hubtel.com"),
     ],
+    carries_files: false,
     proof: Proof::AddressOnly,
     poll_after: &[
         Duration::from_secs(30),

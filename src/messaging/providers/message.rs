@@ -110,6 +110,14 @@ impl fmt::Debug for Wire {
 }
 
 impl Prepared {
+    /// How many bytes go over the wire, without headers.
+    pub fn weight(&self) -> usize {
+        match &self.wire {
+            Wire::Http(request) => request.body_len(),
+            Wire::Mail(envelope) => envelope.bytes.len(),
+        }
+    }
+
     pub(super) fn http(request: Request) -> Self {
         Self { segments: None, wire: Wire::Http(request) }
     }

@@ -60,6 +60,8 @@ pub struct About {
     pub label: &'static str,
     pub channel: Channel,
     pub fields: &'static [Field],
+    /// Whether files can go along.
+    pub carries_files: bool,
     /// How its calls to us prove who makes them.
     pub proof: Proof,
     /// When to ask what became of a message, counted from its acceptance. Empty: it tells us, or never knows.

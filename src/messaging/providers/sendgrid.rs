@@ -52,6 +52,7 @@ pub static EMAIL: About = About {
             .or("off"),
         Field::base_url("https://api.sendgrid.com"),
     ],
+    carries_files: true,
     proof: Proof::Signed,
     poll_after: &[],
     open: |values| {

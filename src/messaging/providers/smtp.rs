@@ -46,6 +46,7 @@ pub static EMAIL: About = About {
         mail::FROM_NAME,
         mail::REPLY_TO,
     ],
+    carries_files: true,
     proof: Proof::None,
     poll_after: &[],
     open: |values| TenantSmtp::open(values).map(|smtp| Arc::new(smtp) as Arc<dyn Provider>),

@@ -46,6 +46,7 @@ pub static TELEGRAM: About = About {
         .secret(),
         Field::base_url("https://api.telegram.org"),
     ],
+    carries_files: true,
     proof: Proof::SharedSecret,
     poll_after: &[],
     open: |values| {

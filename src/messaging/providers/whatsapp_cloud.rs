@@ -57,6 +57,7 @@ pub static WHATSAPP: About = About {
         Field::optional("api_version", "API version", FieldKind::Text, "Of the Graph API.").or("v23.0"),
         Field::base_url("https://graph.facebook.com"),
     ],
+    carries_files: true,
     proof: Proof::Signed,
     poll_after: &[],
     open: |values| {

@@ -77,6 +77,7 @@ pub fn actor_kind(kind: &str) -> Option<&'static str> {
         "platform" => Some("platform"),
         "anonymous" => Some("not signed in"),
         "subscriber" => Some("customer"),
+        "support" => Some("platform support"),
         _ => None,
     }
 }

@@ -284,7 +284,7 @@ const TABLE_GRANT: &str = looking!(
               WHEN n.nspname = 'public' AND o.kind = 'control' THEN a.is_grantable
                   OR a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
                   OR (c.relname IN ('platform_event', 'audit_anchor') AND a.privilege_type IN ('UPDATE', 'DELETE'))
-                  OR (c.relname = 'schema_history' AND a.privilege_type <> 'SELECT')
+                  OR (c.relname IN ('schema_history', 'platform_seal', 'platform_anchor') AND a.privilege_type <> 'SELECT')
               ELSE o.kind IS NOT NULL END
            GROUP BY n.nspname, c.relname, r.rolname, 3) x
      ORDER BY 1, 2 LIMIT 1000"

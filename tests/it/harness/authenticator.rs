@@ -31,7 +31,7 @@ impl Authenticator {
 }
 
 /// A code of the step before this one is no code any more when the next step begins: not to be begun with shortly before.
-async fn until_early_in_a_step() {
+pub async fn until_early_in_a_step() {
     let left = || 30 - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 30;
     while left() <= 5 {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -3,7 +3,10 @@
 pub mod authenticator;
 mod browser;
 mod client;
+pub mod console;
+pub mod issuer;
 pub mod mailbox;
+pub mod passkey;
 mod people;
 mod postgres;
 mod server;

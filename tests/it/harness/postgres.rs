@@ -27,7 +27,7 @@ pub async fn database(name: &str) -> String {
 
 fn url_of(name: &str) -> String {
     let output = Command::new(PROGRAM)
-        .args(["postgres", "--max-connections", "400", "--dir"])
+        .args(["postgres", "--max-connections", "800", "--dir"])
         .arg(folder())
         .args(["--database", name])
         .output()

@@ -182,7 +182,36 @@ impl Walk {
         self.call("DELETE /staff/{id}/mfa", &person, Value::Null).await;
         self.see("GET /staff/{id}/sessions", &person).await;
         self.see("DELETE /staff/{id}/sessions", &person).await;
+        self.own_passkeys(client, schema).await;
+        self.sso(client, schema).await;
         self.there_and_back(client, schema).await;
+    }
+
+    /// Single sign-on that is decided and not on, and somebody who came by it.
+    async fn sso(&mut self, client: &Client, schema: &str) {
+        let settings =
+            json!({"preset": "google", "client_id": "x", "domains": ["x.example"], "is_on": false});
+        self.call("PUT /settings/sso", "", settings).await;
+        self.call("GET /settings/sso", "", Value::Null).await;
+        let came =
+            format!("INSERT INTO {schema}.sso_identity (staff_id, issuer, subject) VALUES ($1, 'x', 'x')");
+        let owner: uuid::Uuid = self.owner.parse().unwrap();
+        client.execute(&came, &[&owner]).await.unwrap();
+        let owner = self.owner.clone();
+        self.call("DELETE /staff/{id}/sso", &owner, Value::Null).await;
+    }
+
+    /// A passkey that the owner made in a browser.
+    async fn own_passkeys(&mut self, client: &Client, schema: &str) {
+        let made = format!(
+            "INSERT INTO {schema}.passkey (id, staff_id, credential_id, host, name, credential)
+             VALUES (gen_random_uuid(), $1, 'x', 'x.example', 'Laptop', '{{}}') RETURNING id"
+        );
+        let owner: uuid::Uuid = self.owner.parse().unwrap();
+        let id: uuid::Uuid = client.query_one(&made, &[&owner]).await.unwrap().get(0);
+        self.call("GET /me/passkeys", "", Value::Null).await;
+        self.call("PATCH /me/passkeys/{id}", &id.to_string(), json!({"name": "Old laptop"})).await;
+        self.call("DELETE /me/passkeys/{id}", &id.to_string(), Value::Null).await;
     }
 
     /// The ownership goes to somebody with the owner's password, and comes back.
@@ -344,6 +373,11 @@ impl Walk {
         let people = b"Name,Phone\nAna,+639171234567\nBen,+639171234568\n";
         let list = text(&self.send_file(upload, "", "people.csv", people).await, "/list/id");
         let spare = text(&self.send_file(upload, "", "spare.csv", people).await, "/list/id");
+        let bill = text(&self.send_file("POST /attachments", "", "bill.txt", b"So much").await, "/id");
+        let unused = text(&self.send_file("POST /attachments", "", "spare.txt", b"Nothing").await, "/id");
+        self.see("GET /attachments", "").await;
+        self.see("GET /attachments/{id}", &bill).await;
+        self.call("DELETE /attachments/{id}", &unused, Value::Null).await;
         self.see("GET /recipient-lists", "").await;
         self.see("GET /recipient-lists/{id}", &list).await;
         self.call("DELETE /recipient-lists/{id}", &spare, Value::Null).await;

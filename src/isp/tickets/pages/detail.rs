@@ -27,7 +27,7 @@ use crate::{
         thread::{Attachment, CannedReply, Comment},
     },
     types::{CommentId, TicketId},
-    web::parts::{Choice, id_of},
+    web::parts::{Choice, id_of, size_text},
     web::{Moment, see_other},
 };
 
@@ -204,14 +204,6 @@ fn shown(ticket: &Ticket, places: &[Place], zone: Tz) -> Shown {
     }
 }
 
-fn size_text(bytes: i64) -> String {
-    if bytes < 1_048_576 {
-        format!("{} kB", (bytes / 1_024).max(1))
-    } else {
-        format!("{} MB", bytes / 1_048_576)
-    }
-}
-
 fn file_of(ticket: TicketId, file: &Attachment) -> File {
     let href = format!("{PATH}/{ticket}/files/{}", file.id);
     File {
@@ -345,6 +337,5 @@ mod tests {
         assert_eq!(span_text(Duration::minutes(59)), "59 min");
         assert_eq!(span_text(Duration::minutes(61)), "1 h 1 min");
         assert_eq!(span_text(Duration::hours(50)), "2 d 2 h");
-        assert_eq!((size_text(10), size_text(3 * 1_048_576)), ("1 kB".into(), "3 MB".into()));
     }
 }

@@ -20,14 +20,16 @@ use crate::{
             rules,
         },
         messages::{
-            AudienceChoices, To, instant,
+            AudienceChoices, To,
+            attachments::{self, FilesBox},
+            instant,
             lists::{self, Uploaded},
             segment_of, value_of,
         },
         templates,
     },
     tenancy::Tenant,
-    types::{CampaignId, GroupId, RecipientListId, TemplateId},
+    types::{CampaignId, FileId, GroupId, RecipientListId, TemplateId},
     web::{
         Flash, Form, FormView,
         file_body::FileBody,
@@ -35,8 +37,18 @@ use crate::{
     },
 };
 
-const FIELDS: [&str; 9] =
-    ["name", "channel", "fallback", "template", "segment", "per_minute", "starts_at", "context", "file"];
+const FIELDS: [&str; 10] = [
+    "name",
+    "channel",
+    "fallback",
+    "template",
+    "segment",
+    "per_minute",
+    "starts_at",
+    "context",
+    "file",
+    "attach",
+];
 const CONTEXT_LINES_MAX: usize = 50;
 
 #[derive(Serialize)]
@@ -49,6 +61,7 @@ struct FormPage {
     audience: AudienceChoices,
     /// Segments and files that are in the audience already.
     kept: Vec<Kept>,
+    files: FilesBox,
     is_frozen: bool,
     is_dry_run: bool,
     zone: String,
@@ -67,6 +80,7 @@ struct Chosen {
     segments: Vec<String>,
     groups: Vec<String>,
     lists: Vec<RecipientListId>,
+    files: Vec<FileId>,
     is_frozen: bool,
     is_dry_run: bool,
 }
@@ -77,6 +91,7 @@ impl Chosen {
             segments: form.all("kept_segment").map(str::to_owned).collect(),
             groups: form.all("group").map(str::to_owned).collect(),
             lists: form.all("list").filter_map(|id| id.parse().ok()).collect(),
+            files: attachments::named(form),
             is_frozen: form.has("is_frozen"),
             is_dry_run: form.has("dry_run"),
         }
@@ -87,6 +102,7 @@ impl Chosen {
             segments: draft.to.segments.iter().map(value_of).collect(),
             groups: draft.to.groups.iter().map(ToString::to_string).collect(),
             lists: draft.to.lists.clone(),
+            files: draft.attachments.clone(),
             is_frozen: draft.is_frozen,
             is_dry_run: draft.is_dry_run,
         }
@@ -185,6 +201,7 @@ fn draft_of(form: &Form, tenant: &Tenant, was: Option<&Draft>) -> Result<Draft> 
         per_minute,
         is_dry_run: chosen.is_dry_run,
         starts_at,
+        attachments: chosen.files,
     };
     draft.checked()
 }
@@ -209,7 +226,7 @@ struct Shown<'a> {
 async fn page(user: &PageUser, messaging: &Messaging, status: StatusCode, of: Shown<'_>) -> Result<Response> {
     let tenant = user.tenant();
     let chosen = of.chosen;
-    let (audience, templates, kept) = messaging
+    let (audience, templates, kept, files) = messaging
         .db
         .read_tenant(tenant, async |tx| {
             let audience = AudienceChoices::load(tx, messaging, &[], &chosen.groups).await?;
@@ -227,7 +244,8 @@ async fn page(user: &PageUser, messaging: &Messaging, status: StatusCode, of: Sh
                 let label = format!("{}, {amount}", list.name);
                 kept.push(Kept { field: "list", value: list.id.to_string(), label });
             }
-            Ok((audience, templates, kept))
+            let files = FilesBox::load(tx, &chosen.files).await?;
+            Ok((audience, templates, kept, files))
         })
         .await?;
     let channels = Channel::ALL.map(|channel| Choice::new(channel.as_str(), channel.label())).to_vec();
@@ -239,6 +257,7 @@ async fn page(user: &PageUser, messaging: &Messaging, status: StatusCode, of: Sh
         templates: templates.into_iter().map(|template| Choice::new(template.id, template.name)).collect(),
         audience,
         kept,
+        files,
         is_frozen: chosen.is_frozen,
         is_dry_run: chosen.is_dry_run,
         zone: tenant.time_zone.to_string(),
@@ -321,6 +340,7 @@ fn at_fields(error: Error) -> Error {
         let field = match wrong.field.as_ref() {
             "channels" => "channel".into(),
             "template_id" => "template".into(),
+            other if other.starts_with("attachments") => "attach".into(),
             other if other.starts_with("to") => "segment".into(),
             _ => wrong.field.clone(),
         };
@@ -342,20 +362,22 @@ async fn try_save(
     let tenant = user.tenant();
     // Whatever is wrong with the rest shows before a file is kept.
     draft_of(form, tenant, None)?;
+    let files = attachments::kept(messaging, user, form).await?;
     let uploaded = file_of(messaging, user, form).await?;
     let list = uploaded.as_ref().map(|done| done.list.id);
-    let with_list = |mut draft: Draft| {
+    let with_files = |mut draft: Draft| {
         draft.to.lists.extend(list);
+        draft.attachments = files.clone();
         draft
     };
     let saved = messaging
         .db
         .in_tenant(tenant, async |tx| match id {
             Some(id) => {
-                let wanted = |was: Draft| draft_of(form, tenant, Some(&was)).map(with_list);
+                let wanted = |was: Draft| draft_of(form, tenant, Some(&was)).map(with_files);
                 rules::change(tx, messaging, &user.by, id, wanted).await
             }
-            None => rules::create(tx, messaging, &user.by, with_list(draft_of(form, tenant, None)?)).await,
+            None => rules::create(tx, messaging, &user.by, with_files(draft_of(form, tenant, None)?)).await,
         })
         .await?;
     let told = uploaded.filter(|done| done.failed > 0).map(|done| {

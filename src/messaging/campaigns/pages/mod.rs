@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::{RunCampaigns, ViewCampaigns, api::sent_by, model::State, rules};
 use crate::{
     access::{Guarded, PageUser},
-    messaging::Messaging,
+    messaging::{Messaging, messages::attachments::FORM_MAX_BYTES},
     types::{CampaignId, Cursor, Limit, search::plain},
     web::{
         Moment, RouteTable,
-        file_body::UPLOAD_MAX_BYTES,
         parts::{Pager, Tab, address, grouped, shown},
     },
 };
@@ -30,10 +29,10 @@ const Q_MAX: usize = 100;
 pub fn pages(table: &mut RouteTable) {
     table.page::<ViewCampaigns>(Method::GET, PATH, list_campaigns);
     table.page::<RunCampaigns>(Method::GET, "/campaigns/new", form::new_campaign);
-    table.upload::<RunCampaigns>(PATH, UPLOAD_MAX_BYTES, form::add_campaign);
+    table.upload::<RunCampaigns>(PATH, FORM_MAX_BYTES, form::add_campaign);
     table.page::<ViewCampaigns>(Method::GET, "/campaigns/:id", detail::show_campaign);
     table.page::<RunCampaigns>(Method::GET, "/campaigns/:id/edit", form::edit_campaign);
-    table.upload::<RunCampaigns>("/campaigns/:id", UPLOAD_MAX_BYTES, form::change_campaign);
+    table.upload::<RunCampaigns>("/campaigns/:id", FORM_MAX_BYTES, form::change_campaign);
     table.page::<RunCampaigns>(Method::POST, "/campaigns/:id/start", detail::start_campaign);
     table.page::<RunCampaigns>(Method::POST, "/campaigns/:id/pause", detail::pause_campaign);
     table.page::<RunCampaigns>(Method::POST, "/campaigns/:id/resume", detail::resume_campaign);

@@ -77,7 +77,7 @@ pub async fn upload(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::R
     let kept = if form.upload("file").is_none() && !text.trim().is_empty() {
         imports::paste(&db, &user.by, text).await
     } else {
-        match FileBody::of(&form) {
+        match <FileBody>::of(&form) {
             Ok(file) => imports::upload(&db, &user.by, &file.file_name, file.content).await,
             Err(error) => Err(error),
         }

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn table(text: &str) -> Result<Read> {
-        let file = FileBody { file_name: "people.csv".into(), content: text.as_bytes().to_vec() };
+        let file: FileBody = FileBody::new("people.csv", text.as_bytes().to_vec());
         read(&file, &Country::parse("PH").unwrap())
     }
 

@@ -21,19 +21,20 @@ use crate::{
         Channel, Messaging, contacts,
         messages::{
             Ask, Given, Lane, Said, To,
+            attachments::{self, FilesBox},
             estimate::{self, Estimate},
             rules,
         },
         templates::{self, Text, Words},
     },
-    types::{ContactId, CustomerId, GroupId, TemplateId, TimeZone},
+    types::{ContactId, CustomerId, FileId, GroupId, TemplateId, TimeZone},
     web::{
         Flash, Form, FormView,
         parts::{Choice, counted},
     },
 };
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "channel",
     "fallback",
     "addresses",
@@ -47,6 +48,7 @@ const FIELDS: [&str; 13] = [
     "priority",
     "contact",
     "customer",
+    "attach",
 ];
 /// So many lines of addresses are read from the box.
 const LINES_MAX: usize = 10_000;
@@ -71,6 +73,7 @@ struct ComposePage {
     templates: Vec<Choice>,
     audience: AudienceChoices,
     person: Option<String>,
+    files: FilesBox,
     zone: String,
     estimate: Option<EstimateBox>,
     is_dry_run: bool,
@@ -90,14 +93,16 @@ pub async fn compose(
         .with("customer", asked.customer.clone())
         .with("template", asked.template.clone())
         .with("priority", Lane::Transactional.as_str());
-    let chosen = Chosen { groups: vec![asked.group.clone()], segment: String::new(), is_dry_run: false };
+    let chosen = Chosen { groups: vec![asked.group.clone()], ..Chosen::default() };
     Ok(page(&user, &messaging, StatusCode::OK, form, &chosen, None).await?)
 }
 
 /// What of a form is not in a text field.
+#[derive(Default)]
 struct Chosen {
     groups: Vec<String>,
     segment: String,
+    files: Vec<FileId>,
     is_dry_run: bool,
 }
 
@@ -106,6 +111,7 @@ impl Chosen {
         Self {
             groups: form.all("group").map(str::to_owned).collect(),
             segment: form.get("segment").to_owned(),
+            files: attachments::named(form),
             is_dry_run: form.has("dry_run"),
         }
     }
@@ -115,12 +121,19 @@ impl Chosen {
 #[handler]
 pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm) -> poem::Result<Response> {
     let shown = FormView::empty(PATH, &FIELDS).typed(&form);
-    let chosen = Chosen::of(&form);
+    let mut chosen = Chosen::of(&form);
     let tenant = user.tenant();
     let ask = match ask_of(&form, tenant.time_zone) {
+        Ok(ask) => attachments::kept(&messaging, &user, &form).await.map(|files| {
+            chosen.files.clone_from(&files);
+            Ask { attachments: files, ..ask }
+        }),
+        Err(error) => Err(error),
+    };
+    let ask = match ask {
         Ok(ask) => ask,
         Err(error) => {
-            let shown = shown.failed(error)?;
+            let shown = shown.failed(at_our_field(error))?;
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(page(&user, &messaging, status, shown, &chosen, None).await?);
         }
@@ -133,7 +146,7 @@ pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm
         return match found {
             Ok(found) => Ok(page(&user, &messaging, StatusCode::OK, shown, &chosen, Some(found)).await?),
             Err(error) => {
-                let shown = shown.failed(error)?;
+                let shown = shown.failed(at_our_field(error))?;
                 Ok(page(&user, &messaging, StatusCode::UNPROCESSABLE_ENTITY, shown, &chosen, None).await?)
             }
         };
@@ -152,9 +165,21 @@ pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm
             Ok(user.then(&format!("{PATH}/{}", sent.id), &Flash::success(text)))
         }
         Err(error) => {
-            let shown = shown.failed(error)?;
+            let shown = shown.failed(at_our_field(error))?;
             Ok(page(&user, &messaging, StatusCode::UNPROCESSABLE_ENTITY, shown, &chosen, None).await?)
         }
+    }
+}
+
+/// Files are chosen in a field of this name.
+fn at_our_field(error: Error) -> Error {
+    let renamed = |wrong: FieldError| match wrong.field.as_ref() {
+        field if field.starts_with("attachments") => FieldError { field: "attach".into(), ..wrong },
+        _ => wrong,
+    };
+    match error {
+        Error::Invalid(wrong) => Error::Invalid(wrong.into_iter().map(renamed).collect()),
+        other => other,
     }
 }
 
@@ -246,6 +271,7 @@ fn ask_of(form: &Form, zone: TimeZone) -> Result<Ask> {
         expires_at: None,
         is_dry_run: form.has("dry_run"),
         per_minute: None,
+        attachments: Vec::new(),
     })
 }
 
@@ -272,7 +298,7 @@ async fn page(
     let channel = form.values.get("channel").and_then(|text| text.parse::<Channel>().ok());
     let contact = form.values.get("contact").and_then(|text| text.parse::<Uuid>().ok());
     let customer = form.values.get("customer").and_then(|text| text.parse::<Uuid>().ok());
-    let (audience, templates, person) = messaging
+    let (audience, templates, person, files) = messaging
         .db
         .read_tenant(tenant, async |tx| {
             let chosen_segment = std::slice::from_ref(&chosen.segment);
@@ -285,7 +311,8 @@ async fn page(
                 }
                 (None, None) => None,
             };
-            Ok((audience, templates, person))
+            let files = FilesBox::load(tx, &chosen.files).await?;
+            Ok((audience, templates, person, files))
         })
         .await?;
     let all: Vec<Choice> =
@@ -297,6 +324,7 @@ async fn page(
         templates: templates.into_iter().map(|template| Choice::new(template.id, template.name)).collect(),
         audience,
         person: person.map(|person| person.name),
+        files,
         zone: tenant.time_zone.to_string(),
         estimate: found.map(|found| EstimateBox::new(found, &tenant.currency)),
         is_dry_run: chosen.is_dry_run,

@@ -1,5 +1,6 @@
 //! One message with its deliveries, and one delivery with its whole story.
 
+use chrono::Utc;
 use poem::{
     Response, handler,
     web::{Data, Path, Query},
@@ -15,7 +16,7 @@ use crate::{
     messaging::{
         Channel, Messaging, Status, figures,
         messages::{
-            SendMessages,
+            Attached, SendMessages,
             deliveries::{self, Delivery, DeliveryFilter, Step},
             rules,
             spoken::spoken,
@@ -23,10 +24,11 @@ use crate::{
         },
         policy,
     },
+    tenancy::Tenant,
     types::{Cursor, DeliveryId, Limit, MessageId},
     web::{
         Flash, Moment,
-        parts::{Pager, counted, grouped, id_of, money, shown},
+        parts::{Pager, counted, grouped, id_of, money, shown, size_text},
     },
 };
 
@@ -58,6 +60,15 @@ struct MessagePage {
     is_paused: bool,
     can_retry: bool,
     failed: String,
+    files: Vec<FileLine>,
+}
+
+/// A file that goes along.
+#[derive(Serialize)]
+struct FileLine {
+    name: String,
+    size: String,
+    href: String,
 }
 
 #[handler]
@@ -92,6 +103,7 @@ pub async fn show_message(
         Some(last) => Some(asked.next_href(&path, Cursor(last.id).encode()?)),
         None => None,
     };
+    let files = message.attachments.iter().map(|file| file_line(&messaging, user.tenant(), file)).collect();
     let price = counts.values().map(|(_, price)| *price).sum();
     let counts = MessageCounts::of(&message, &counts);
     let (status, tone) = status_of(&message, &counts);
@@ -122,14 +134,23 @@ pub async fn show_message(
             shown: shown(asked.first(), found.len()),
             total: None,
         },
+        files,
         can_cancel: may && is_open,
         can_pause: may && is_open && message.paused_at.is_none(),
         is_paused: may && message.paused_at.is_some(),
-        can_retry: may && counts.failed + counts.expired > 0,
+        can_retry: may && message.status != "cancelled" && counts.failed + counts.expired > 0,
         failed: counted(counts.failed + counts.expired, "failed delivery", "failed deliveries"),
         summary: if message.summary.is_empty() { "(no text)".into() } else { message.summary },
     };
     Ok(user.render("messages/detail.html", &view.summary.clone(), &view)?)
+}
+
+fn file_line(messaging: &Messaging, tenant: &Tenant, file: &Attached) -> FileLine {
+    FileLine {
+        name: file.name.clone(),
+        size: size_text(file.size),
+        href: messaging.file_links.path(tenant, file.file(), Utc::now()).unwrap_or_default(),
+    }
 }
 
 #[handler]

@@ -8,7 +8,13 @@ mod listing;
 use poem::http::Method;
 use serde::Serialize;
 
-use super::{SendMessages, ViewMessages, deliveries::Delivery, store::Message, view::MessageCounts};
+use super::{
+    SendMessages, ViewMessages,
+    attachments::{self, FORM_MAX_BYTES},
+    deliveries::Delivery,
+    store::Message,
+    view::MessageCounts,
+};
 use crate::{
     access::Guarded,
     messaging::{Channel, Status},
@@ -25,12 +31,13 @@ pub fn pages(table: &mut RouteTable) {
     table.page::<ViewMessages>(Method::GET, PATH, listing::list_messages);
     table.page::<ViewMessages>(Method::GET, "/deliveries", listing::list_deliveries);
     table.page::<SendMessages>(Method::GET, "/messages/new", compose::compose);
-    table.page::<SendMessages>(Method::POST, PATH, compose::send);
+    table.upload::<SendMessages>(PATH, FORM_MAX_BYTES, compose::send);
     table.page::<ViewMessages>(Method::GET, "/messages/:id", detail::show_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/cancel", detail::cancel_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/pause", detail::pause_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/resume", detail::resume_message);
     table.page::<SendMessages>(Method::POST, "/messages/:id/retry", detail::retry_message);
+    attachments::pages(table);
     table.page::<ViewMessages>(Method::GET, "/deliveries/:id", detail::show_delivery);
     table.page::<SendMessages>(Method::POST, "/deliveries/:id/cancel", detail::cancel_delivery);
     table.page::<SendMessages>(Method::POST, "/deliveries/:id/retry", detail::retry_delivery);
