@@ -150,32 +150,44 @@ function concrete(route) {
   return path;
 }
 
-test("every page, both themes, both widths", async (t) => {
+/** Turns the page that is open to another theme, as the system would: pages without the switch take it when they are loaded. */
+async function turn(page, theme) {
+  await page.emulateMedia({ colorScheme: theme });
+  const follows = await page.evaluate(() => "theme" in document.documentElement.dataset);
+  if (follows && (await page.locator("html").getAttribute("data-theme")) !== theme) await page.reload({ waitUntil: "load" });
+}
+
+/** Opens one page and holds it to everything, first light, then dark. */
+async function look(route, { page, complaints }) {
+  const where = `${route.surface} ${route.path}`;
+  const path = concrete(route);
+  assert.ok(!path.includes(":"), `${where} has a variable that this test cannot fill`);
+  const host = route.surface === "platform" ? server.base : server.at(SLUG);
+  complaints.length = 0;
+  await page.emulateMedia({ colorScheme: THEMES[0] });
+  const answer = await page.goto(`${host}${path}`, { waitUntil: "load" });
+  const status = answer.status();
+  assert.ok(status < 400 || status === WITHOUT_A_CODE[route.path], `${path} answered ${status}`);
+  for (const theme of THEMES) {
+    await turn(page, theme);
+    if (where !== LONG) assert.deepEqual(await findings(page, theme), [], theme);
+    assert.ok((await overflows(page)) <= 0, `the page scrolls sideways when ${theme}`);
+  }
+  assert.deepEqual(complaints, []);
+}
+
+test("every page, both themes, both widths", { concurrency: WIDTHS.length }, async (t) => {
   const pages = server.routes.filter(
     (route) =>
       route.method === "GET" && ["tenant", "platform"].includes(route.surface) && !route.path.startsWith("/api/v1") &&
       !route.path.startsWith("/api/platform/v1") && !NO_PAGES.some((pattern) => pattern.test(route.path)),
   );
   assert.ok(pages.length > 20, `only ${pages.length} pages in the registry`);
-  for (const width of WIDTHS) {
-    for (const theme of THEMES) {
-      const { context, page, complaints } = await open(browser, { width, theme, state });
-      for (const route of pages) {
-        const where = `${route.surface} ${route.path}`;
-        await t.test(`${where}, ${theme}, ${width} px`, async () => {
-          const path = concrete(route);
-          assert.ok(!path.includes(":"), `${where} has a variable that this test cannot fill`);
-          const host = route.surface === "platform" ? server.base : server.at(SLUG);
-          complaints.length = 0;
-          const answer = await page.goto(`${host}${path}`, { waitUntil: "load" });
-          const status = answer.status();
-          assert.ok(status < 400 || status === WITHOUT_A_CODE[route.path], `${path} answered ${status}`);
-          if (where !== LONG) assert.deepEqual(await findings(page, theme), []);
-          assert.ok((await overflows(page)) <= 0, "the page scrolls sideways");
-          assert.deepEqual(complaints, []);
-        });
-      }
-      await context.close();
-    }
-  }
+  const walk = (width) =>
+    t.test(`${width} px`, async (t) => {
+      const opened = await open(browser, { width, theme: THEMES[0], state });
+      for (const route of pages) await t.test(`${route.surface} ${route.path}, ${width} px`, () => look(route, opened));
+      await opened.context.close();
+    });
+  await Promise.all(WIDTHS.map(walk));
 });
