@@ -58,7 +58,7 @@ use crate::{
     },
     outbound::Outbound,
     platform,
-    portal::{audit_trail, dashboard, notices, search, settings},
+    portal::{audit_trail, dashboard, notices, plan, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
     telemetry::Metrics,
     tenancy::{self, Dns, News, Registry, Resolver},
@@ -291,6 +291,7 @@ impl App {
         campaigns::handlers(&mut runner, &self.messaging);
         hooks::handlers(&mut runner, &self.messaging);
         contacts::handlers(&mut runner, &self.parts.db);
+        plan::handlers(&mut runner, &self.parts.db);
         runner
     }
 
@@ -365,7 +366,11 @@ impl App {
                 FiguresApi::new(parts.db.clone()),
             ),
             audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
-            (settings_api, notices::NoticesApi::new(parts.db.clone())),
+            (
+                settings_api,
+                plan::PlanApi::new(parts.registry.clone()),
+                notices::NoticesApi::new(parts.db.clone()),
+            ),
         )
     }
 
@@ -409,6 +414,7 @@ impl App {
         access::support_pages(&mut table);
         audit_trail::pages(&mut table);
         settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
+        plan::pages(&mut table);
         let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
             .url_prefix(API_PREFIX)
             .description("One provider's customers, plant, money and messages. Name the provider by its host, or on the API host by `X-Tenant-ID`.");
@@ -433,6 +439,7 @@ impl App {
         platform::approval_pages(&mut table);
         platform::work_pages(&mut table);
         platform::sender_pages(&mut table);
+        platform::plan_pages(&mut table);
         access::well_known(&mut table, &self.access);
         docs::pages(&mut table, "/api/platform/openapi.json");
         let service = OpenApiService::new(
@@ -458,6 +465,7 @@ impl App {
             .data(self.parts.settings.clone())
             .data(self.parts.db.clone())
             .data(self.parts.resolver.clone())
+            .data(self.parts.registry.clone())
             .data(self.dns.clone())
             .data(self.signups())
             .data(self.console.clone())

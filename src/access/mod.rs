@@ -73,7 +73,8 @@ pub use shell::{Brand, NavItem, Shell};
 pub use signing::SigningKeys;
 pub use sso::{SsoApi, settings_pages as sso_pages};
 pub use staff::{
-    Colleague, Member, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, find_colleague, pages as staff_pages,
+    Colleague, Member, NewStaff, STAFF, STAFF_NAV, StaffApi, colleagues, count_active_staff, find_colleague,
+    pages as staff_pages,
 };
 pub use support::pages as support_pages;
 pub use well_known::well_known;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::Settings,
     error::{Error, Result},
-    tenancy::{Place, Tenant},
+    tenancy::{Place, Tenant, plans::Metric},
     web::{self, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies},
 };
 
@@ -132,7 +132,9 @@ impl Front {
                     return Ok(preflight);
                 }
                 if !is_hook {
-                    self.app.limits.tenant(tenant.id(), &seen.standing)?;
+                    let rate =
+                        tenant.entitlements.max(Metric::ApiRate).and_then(|rate| u32::try_from(rate).ok());
+                    self.app.limits.tenant(tenant.id(), rate, &seen.standing)?;
                 }
                 request.extensions_mut().insert(tenant);
                 &self.tenant

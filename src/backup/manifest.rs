@@ -1,5 +1,7 @@
 //! What an archive says of itself.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -63,7 +65,19 @@ pub struct TenantManifest {
     pub passphrase: Option<TravelParams>,
     pub domains: Vec<DomainPart>,
     pub usage: Vec<UsagePart>,
+    /// The plan that it has, if it has one; found again by its code, where there is one.
+    #[serde(default)]
+    pub plan: Option<PlanPart>,
     pub audit_anchors: Vec<AnchorPart>,
+}
+
+/// A tenant's plan, and what was agreed with it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanPart {
+    pub code: String,
+    /// Limits of its own, by metric; null: none.
+    pub limits: BTreeMap<String, Option<i64>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

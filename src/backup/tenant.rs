@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{
     archive::{Reader, Writer, damaged},
     manifest::{
-        AnchorPart, DomainPart, FORMAT, KeyPart, Kind, Part, TenantManifest, TenantPart, UsagePart, parse,
+        AnchorPart, DomainPart, FORMAT, KeyPart, Kind, Part, PlanPart, TenantManifest, TenantPart, UsagePart,
+        parse,
     },
 };
 use crate::{
@@ -129,6 +130,7 @@ async fn describe(reading: &Reading<'_>, tenant: &Tenant) -> Result<TenantManife
         passphrase: None,
         domains: domains_of(tx, id).await?,
         usage: usage_of(tx, id).await?,
+        plan: plan_of(tx, id).await?,
         audit_anchors: anchors_of(tx, id).await?,
     })
 }
@@ -205,6 +207,15 @@ async fn usage_of(tx: &OwnerTx, id: TenantId) -> Result<Vec<UsagePart>> {
             amount: row.get("amount"),
         })
         .collect())
+}
+
+async fn plan_of(tx: &OwnerTx, id: TenantId) -> Result<Option<PlanPart>> {
+    let sql = "SELECT p.code FROM public.tenant_plan h JOIN public.plan p ON p.id = h.plan_id WHERE h.tenant_id = $1 AND h.until IS NULL";
+    let Some(row) = tx.query_opt(sql, &[&id]).await? else { return Ok(None) };
+    let limits =
+        tx.query("SELECT metric, amount FROM public.tenant_limit WHERE tenant_id = $1", &[&id]).await?;
+    let limits = limits.iter().map(|row| (row.get("metric"), row.get("amount"))).collect();
+    Ok(Some(PlanPart { code: row.get("code"), limits }))
 }
 
 async fn anchors_of(tx: &OwnerTx, id: TenantId) -> Result<Vec<AnchorPart>> {
@@ -498,6 +509,25 @@ async fn reseal(
     Ok(())
 }
 
+/// Where there is no plan of this code, the tenant has none, and the platform's people give it one.
+async fn settle_plan(tx: &OwnerTx, id: TenantId, plan: &PlanPart) -> Result<()> {
+    let given = tx
+        .execute(
+            "INSERT INTO public.tenant_plan (tenant_id, plan_id, plan_name, monthly_price, currency, chosen_by)
+             SELECT $1, id, name, monthly_price, currency, 'import' FROM public.plan WHERE code = $2",
+            &[&id, &plan.code],
+        )
+        .await?;
+    for (metric, amount) in plan.limits.iter().filter(|_| given > 0) {
+        tx.execute(
+            "INSERT INTO public.tenant_limit (tenant_id, metric, amount) VALUES ($1, $2, $3)",
+            &[&id, metric, amount],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 /// What the tenant has outside its schema.
 async fn settle(tx: &OwnerTx, id: TenantId, manifest: &TenantManifest, with_anchors: bool) -> Result<()> {
     for usage in &manifest.usage {
@@ -506,6 +536,9 @@ async fn settle(tx: &OwnerTx, id: TenantId, manifest: &TenantManifest, with_anch
             &[&id, &usage.used_on, &usage.metric, &usage.amount],
         )
         .await?;
+    }
+    if let Some(plan) = &manifest.plan {
+        settle_plan(tx, id, plan).await?;
     }
     // A tombstone keeps the anchors that it had.
     tx.execute("DELETE FROM public.audit_anchor WHERE tenant_id = $1", &[&id]).await?;

@@ -80,6 +80,14 @@ pub async fn tell_staff(tx: &TenantTx, permission: &'static str, text: &str, hre
     sweep(tx).await
 }
 
+/// Whether this line is in the bell already, for whoever it was meant.
+pub async fn was_told(tx: &TenantTx, text: &str) -> Result<bool> {
+    let row = tx
+        .query_one("SELECT EXISTS (SELECT FROM notice WHERE text = left($1, 500) AND permission IS NOT NULL) AS told", &[&text])
+        .await?;
+    Ok(row.get("told"))
+}
+
 /// Puts a line into one person's bell. `href` is a path of the portal; `delivery` is the message that it is, if it is one.
 pub async fn tell_person(
     tx: &TenantTx,

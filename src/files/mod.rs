@@ -10,13 +10,18 @@ use tokio_postgres::Row;
 use crate::{
     db::TenantTx,
     error::{Error, Result},
+    tenancy::{
+        Tenant,
+        plans::{Metric, must_fit},
+    },
     types::FileId,
 };
 
 pub use picture::{Frame, Picture, redraw};
 
-/// What all files of one tenant may weigh together.
+/// What all files of one tenant may weigh together, where no plan says it.
 pub const TENANT_MAX_BYTES: i64 = 1_073_741_824;
+const MIB: i64 = 1_048_576;
 
 /// A kept file.
 #[derive(Debug, Clone)]
@@ -26,20 +31,43 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
-/// Keeps a file, unless the tenant's quota is used up. `purpose` is what the feature calls it: `logo`, `customer_import`.
+/// What all files weigh together, in bytes.
+pub async fn used_bytes(tx: &TenantTx) -> Result<i64> {
+    Ok(tx.query_one("SELECT coalesce(sum(size_bytes), 0)::bigint AS used FROM file", &[]).await?.get("used"))
+}
+
+/// The same in MiB, as plans count it: what has been begun counts whole.
+pub async fn used_mib(tx: &TenantTx) -> Result<i64> {
+    Ok(whole_mib(used_bytes(tx).await?))
+}
+
+fn whole_mib(bytes: i64) -> i64 {
+    bytes / MIB + i64::from(bytes % MIB > 0)
+}
+
+/// 409 `quota_used_up`, or 409 `plan_limit_reached` where the tenant's plan limits its files.
+async fn must_have_room(tx: &TenantTx, tenant: &Tenant, size: i64) -> Result<()> {
+    if tenant.entitlements.max(Metric::Storage).is_some() {
+        let filled = async || Ok(whole_mib(used_bytes(tx).await?.saturating_add(size)));
+        return must_fit(tx, tenant, Metric::Storage, 0, filled).await;
+    }
+    if used_bytes(tx).await?.saturating_add(size) > TENANT_MAX_BYTES {
+        return Err(Error::conflict("quota_used_up", "The space for files is used up: 1 GiB."));
+    }
+    Ok(())
+}
+
+/// Keeps a file, unless the tenant's room is used up. `purpose` is what the feature calls it: `logo`, `customer_import`.
 pub async fn keep(
     tx: &TenantTx,
+    tenant: &Tenant,
     purpose: &str,
     name: &str,
     media_type: &str,
     content: &[u8],
 ) -> Result<FileId> {
     let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
-    let used: i64 =
-        tx.query_one("SELECT coalesce(sum(size_bytes), 0)::bigint AS used FROM file", &[]).await?.get("used");
-    if used.saturating_add(size) > TENANT_MAX_BYTES {
-        return Err(Error::conflict("quota_used_up", "The space for files is used up: 1 GiB."));
-    }
+    must_have_room(tx, tenant, size).await?;
     let id = FileId::new();
     let digest = Sha256::digest(content);
     tx.execute(

@@ -3,5 +3,6 @@
 pub mod audit_trail;
 pub mod dashboard;
 pub mod notices;
+pub mod plan;
 pub mod search;
 pub mod settings;

@@ -33,8 +33,8 @@ pub struct Account {
     pub schema_version: Option<i32>,
     pub schema_error: Option<String>,
     pub domains: Vec<AccountDomain>,
-    /// Of the last thirty days, by metric.
-    pub usage: std::collections::BTreeMap<String, i64>,
+    /// The plan's name, if it has one.
+    pub plan: Option<String>,
 }
 
 /// A custom domain and how far it is.
@@ -61,13 +61,6 @@ pub async fn account_of(db: &Db, tenant: &Tenant) -> Result<Account> {
                 &[&id],
             )
             .await?;
-        let usage = tx
-            .query(
-                "SELECT metric, sum(amount)::bigint AS amount FROM public.usage
-                 WHERE tenant_id = $1 AND used_on > current_date - 30 GROUP BY metric",
-                &[&id],
-            )
-            .await?;
         Ok(Account {
             status_reason: row.get("status_reason"),
             closes_at: row.get("closes_at"),
@@ -77,7 +70,7 @@ pub async fn account_of(db: &Db, tenant: &Tenant) -> Result<Account> {
                 .iter()
                 .map(|row| AccountDomain { domain: row.get("domain"), status: row.get("status") })
                 .collect(),
-            usage: usage.iter().map(|row| (row.get("metric"), row.get("amount"))).collect(),
+            plan: tenant.entitlements.plan.clone(),
         })
     })
     .await
@@ -239,6 +232,8 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          DELETE FROM public.job WHERE tenant_id = '{id}';
          DELETE FROM public.signup WHERE tenant_id = '{id}';
          DELETE FROM public.usage WHERE tenant_id = '{id}';
+         DELETE FROM public.tenant_plan WHERE tenant_id = '{id}';
+         DELETE FROM public.tenant_limit WHERE tenant_id = '{id}';
          DELETE FROM public.tenant_figure WHERE tenant_id = '{id}';
          DELETE FROM public.signup_request WHERE id = '{id}';
          DELETE FROM public.support_grant WHERE tenant_id = '{id}';

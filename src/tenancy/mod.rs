@@ -12,6 +12,7 @@ mod log;
 mod migrations;
 mod news;
 mod place;
+pub mod plans;
 mod provisioning;
 mod registry;
 mod rights;

@@ -97,6 +97,12 @@ async fn insert_tenant(tx: &OwnerTx, new: &NewTenant, room: &Room) -> Result<()>
     )
     .await?;
     tx.execute(
+        "INSERT INTO public.tenant_plan (tenant_id, plan_id, plan_name, monthly_price, currency, chosen_by)
+         SELECT $1, id, name, monthly_price, currency, 'sign-up' FROM public.plan WHERE is_default",
+        &[&new.id],
+    )
+    .await?;
+    tx.execute(
         "INSERT INTO public.platform_event (id, actor, action, tenant_id) VALUES ($1, $2, 'tenant.created', $3)",
         &[&uuid::Uuid::now_v7(), &new.asked_by, &new.id],
     )

@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::{
     migrations::latest_tenant_version,
     news::{Epoch, News},
+    plans::{Entitlements, EntitlementsRow},
 };
 use crate::{
     db::{ControlTx, Db, Room},
@@ -69,6 +70,8 @@ pub struct Record {
     pub domain: Option<String>,
     /// Whether the schema is at the version this program was built for.
     pub is_current: bool,
+    /// What its plan, and what was agreed with it, lets it have.
+    pub entitlements: Entitlements,
 }
 
 impl Tenant {
@@ -115,6 +118,11 @@ pub(super) fn tenant_of(row: &Row) -> Result<Tenant> {
         domain: row.get("domain"),
         is_current: version.is_some_and(|v| v >= latest_tenant_version())
             && state.as_deref() == Some("current"),
+        entitlements: Entitlements::from(EntitlementsRow {
+            plan: row.get("plan"),
+            features: row.get("features"),
+            limits: row.get("limits"),
+        }),
     })))
 }
 
@@ -122,10 +130,15 @@ macro_rules! select_tenant {
     ($where:literal) => {
         concat!(
             "SELECT t.id, t.slug, t.name, t.schema_name, t.shard, t.status, t.time_zone, t.currency, t.country, t.created_at, ",
-            "s.version, s.state, ",
+            "s.version, s.state, p.name AS plan, p.features, ",
+            "(SELECT jsonb_object_agg(metric, CASE WHEN o.metric IS NULL THEN l.amount ELSE o.amount END) FROM ",
+            "(SELECT metric, amount FROM public.plan_limit WHERE plan_id = p.id) l FULL JOIN ",
+            "(SELECT metric, amount FROM public.tenant_limit WHERE tenant_id = t.id) o USING (metric)) AS limits, ",
             "(SELECT d.domain FROM public.tenant_domain d WHERE d.tenant_id = t.id AND d.status = 'active' ",
             "ORDER BY d.proved_at LIMIT 1) AS domain ",
             "FROM public.tenant t LEFT JOIN public.tenant_schema_state s USING (schema_name) ",
+            "LEFT JOIN public.tenant_plan h ON h.tenant_id = t.id AND h.until IS NULL ",
+            "LEFT JOIN public.plan p ON p.id = h.plan_id ",
             $where
         )
     };

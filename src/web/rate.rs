@@ -1,10 +1,11 @@
 //! Rate limits of one process: per address, per credential, per tenant.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -64,6 +65,9 @@ pub struct RateLimits {
     address: Limiter<IpAddr>,
     credential: Limiter<Uuid>,
     tenant: Limiter<TenantId>,
+    /// For tenants whose plan says how much: one for each rate that is in use.
+    by_rate: RwLock<HashMap<u32, Arc<Limiter<TenantId>>>>,
+    burst_seconds: u32,
     signups: Limiter<IpAddr>,
     password_links: Limiter<IpAddr>,
 }
@@ -85,6 +89,8 @@ impl RateLimits {
             address: limiter(quota(limits.address_per_second, limits.burst_seconds)),
             credential: limiter(quota(limits.credential_per_second, limits.burst_seconds)),
             tenant: limiter(quota(limits.tenant_per_second, limits.burst_seconds)),
+            by_rate: RwLock::default(),
+            burst_seconds: limits.burst_seconds,
             signups: hourly(limits.signups_per_hour),
             password_links: hourly(limits.password_links_per_hour),
         }
@@ -98,8 +104,20 @@ impl RateLimits {
         check(&self.credential, &credential, note, "this credential")
     }
 
-    pub fn tenant(&self, tenant: TenantId, note: &StandingNote) -> Result<()> {
-        check(&self.tenant, &tenant, note, "this provider")
+    /// `per_second` is what the tenant's plan allows; None: what the deployment allows each.
+    pub fn tenant(&self, tenant: TenantId, per_second: Option<u32>, note: &StandingNote) -> Result<()> {
+        match per_second {
+            None => check(&self.tenant, &tenant, note, "this provider"),
+            Some(rate) => check(&self.of_rate(rate), &tenant, note, "this provider's plan"),
+        }
+    }
+
+    fn of_rate(&self, rate: u32) -> Arc<Limiter<TenantId>> {
+        if let Some(found) = self.by_rate.read().unwrap_or_else(PoisonError::into_inner).get(&rate) {
+            return found.clone();
+        }
+        let mut all = self.by_rate.write().unwrap_or_else(PoisonError::into_inner);
+        all.entry(rate).or_insert_with(|| Arc::new(limiter(quota(rate, self.burst_seconds)))).clone()
     }
 
     pub fn signup(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
@@ -115,6 +133,12 @@ impl RateLimits {
         self.address.retain_recent();
         self.credential.retain_recent();
         self.tenant.retain_recent();
+        let mut by_rate = self.by_rate.write().unwrap_or_else(PoisonError::into_inner);
+        by_rate.retain(|_, limiter| {
+            limiter.retain_recent();
+            !limiter.is_empty()
+        });
+        drop(by_rate);
         self.signups.retain_recent();
         self.password_links.retain_recent();
     }

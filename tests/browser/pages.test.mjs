@@ -84,10 +84,20 @@ before(async () => {
   ids["/deliveries"] = (await page.locator("a[href^='/deliveries/']").first().getAttribute("href")).split("/").pop();
   ids["/campaigns"] = await draftCampaign(page, server.at(SLUG));
   await joinConsole(page, server, "ada@platform.example");
-  for (const stem of ["/console/people", "/console/tenants"]) {
+  await page.goto(`${server.base}/console/plans/new`);
+  await page.locator("#code").fill("starter");
+  await page.locator("#name").fill("Starter");
+  await page.locator("#monthly_price").fill("1500");
+  await page.locator("#customers").fill("70");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForURL("**/console/plans");
+  for (const stem of ["/console/people", "/console/tenants", "/console/plans"]) {
     await page.goto(`${server.base}${stem}`);
     ids[stem] = (await page.content()).match(new RegExp(`${stem}/([0-9a-f-]{36})`))?.[1];
   }
+  await page.goto(`${server.base}/console/tenants/${ids["/console/tenants"]}`);
+  await page.getByRole("button", { name: "Give it" }).click();
+  await page.getByText("Its plan is Starter now.").waitFor();
   state = await context.storageState();
   await context.close();
 });
@@ -150,11 +160,15 @@ function concrete(route) {
   return path;
 }
 
-/** Turns the page that is open to another theme, as the system would: pages without the switch take it when they are loaded. */
+/** Turns the page that is open to another theme, as the system would, and waits until its colours have come to rest. */
 async function turn(page, theme) {
   await page.emulateMedia({ colorScheme: theme });
-  const follows = await page.evaluate(() => "theme" in document.documentElement.dataset);
-  if (follows && (await page.locator("html").getAttribute("data-theme")) !== theme) await page.reload({ waitUntil: "load" });
+  await page.waitForFunction((wanted) => [undefined, wanted].includes(document.documentElement.dataset.theme), theme);
+  await page.evaluate(async () => {
+    await new Promise(requestAnimationFrame);
+    const changes = document.getAnimations().filter((one) => one instanceof CSSTransition);
+    await Promise.allSettled(changes.map((one) => one.finished));
+  });
 }
 
 /** Opens one page and holds it to everything, first light, then dark. */

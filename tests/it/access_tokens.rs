@@ -13,7 +13,7 @@ const ME: &str = "/api/v1/me";
 /// Another process on the shared database.
 async fn other_process() -> &'static Server {
     static OTHER: tokio::sync::OnceCell<&'static Server> = tokio::sync::OnceCell::const_new();
-    OTHER.get_or_init(|| async { shared().await.sibling(crate::harness::Settings::default()) }).await
+    OTHER.get_or_init(|| async { shared().await.second_process() }).await
 }
 
 /// A member of staff with these roles and everybody's password.

@@ -263,7 +263,7 @@ async fn a_whole_deployment_is_restored_into_an_empty_one() {
     // Run again it changes nothing.
     expect(&url, place, &["restore", "--dir", &dir], 0);
     expect(&url, place, &["tenant", "verify-audit", &one.slug], 0);
-    let again = Box::leak(Box::new(Server::start(&url, Some(server.folder.clone()), Settings::default())));
+    let again = Server::start(&url, Some(server.folder.clone()), Settings::default()).for_this_test();
     assert_eq!(signs_in(again, &one, &one.host).await, 200);
     assert!(again.terminate());
     // A file that was changed is told before anything is written.

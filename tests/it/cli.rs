@@ -180,7 +180,7 @@ async fn five_servers_start_at_once_on_an_empty_database() {
         })
         .collect();
     let servers: Vec<&'static Server> =
-        starting.into_iter().map(|server| &*Box::leak(Box::new(server.join().unwrap()))).collect();
+        starting.into_iter().map(|server| server.join().unwrap().for_this_test()).collect();
     for server in &servers {
         tenant_on(server).await;
     }

@@ -50,7 +50,7 @@ impl Survivor {
     }
 
     fn start(&self, settings: Settings) -> &'static Server {
-        Box::leak(Box::new(Server::start(&self.url, Some(self.folder.clone()), settings)))
+        Server::start(&self.url, Some(self.folder.clone()), settings).for_this_test()
     }
 
     /// The tenant as this server serves it.

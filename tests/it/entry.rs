@@ -28,7 +28,20 @@ async fn behind_a_proxy(name: &str, settings: Settings) -> (&'static Server, Pro
     let mut server = Server::start(&proxy.url(&url), None, settings);
     // Looks behind the scenes need not go through the proxy.
     server.database = url;
-    (Box::leak(Box::new(server)), proxy)
+    (server.for_this_test(), proxy)
+}
+
+/// A server that only answers requests, with one connection into its tenants, through a proxy. A whole server beside it does the
+/// background work: nothing but the test's own requests comes by.
+async fn requests_behind_a_proxy(name: &str) -> (&'static Server, Api, Proxy) {
+    let whole = Server::own(name, Settings::default().with("POOL__WARM_SCHEMAS", 1)).await;
+    let proxy = Proxy::before(&whole.database);
+    let mut settings = Settings::default().with("DATABASE__SHARD_CONNECTIONS", 1);
+    settings.args = vec!["--role".into(), "web".into()];
+    let web =
+        Server::start(&proxy.url(&whole.database), Some(whole.folder.clone()), settings).for_this_test();
+    let api = tenant_on(whole).await.api().await.to(web.address);
+    (web, api, proxy)
 }
 
 async fn area(api: &Api, name: &str) -> String {
@@ -46,10 +59,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_query_does_not_wait_for_the_entry() {
-    let settings = Settings::default().with("DATABASE__SHARD_CONNECTIONS", 1).with("POOL__WARM_SCHEMAS", 1);
-    let (server, proxy) = behind_a_proxy("entry", settings).await;
-    let tenant = tenant_on(server).await;
-    let api = tenant.api().await;
+    let (_web, api, proxy) = requests_behind_a_proxy("entry").await;
     let path = format!("/api/v1/areas/{}", area(&api, "Carmen").await);
     // Prepared once, and whoever asks is known.
     api.get(&path).await.expect(200);
@@ -77,14 +87,7 @@ async fn the_first_query_does_not_wait_for_the_entry() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commit_of_a_single_read_travels_with_it() {
-    // Background work takes its turns at the one connection, too.
-    let settings = Settings::default()
-        .with("DATABASE__SHARD_CONNECTIONS", 1)
-        .with("DATABASE__WAIT_MS", 60_000)
-        .with("POOL__WARM_SCHEMAS", 1);
-    let (server, proxy) = behind_a_proxy("last", settings).await;
-    let tenant = tenant_on(server).await;
-    let api = tenant.api().await;
+    let (_web, api, proxy) = requests_behind_a_proxy("last").await;
     let made =
         api.post("/api/v1/customers", json!({"first_name": "Ana", "last_name": "Reyes"})).await.expect(201);
     let one = format!("/api/v1/customers/{}", text(&made, "/id"));
@@ -359,7 +362,7 @@ async fn a_restarted_database_is_found_again() {
     };
     let url = program(&[]);
     let server: &'static Server =
-        Box::leak(Box::new(Server::start(&url, None, Settings::default().with("POOL__WARM_SCHEMAS", 1))));
+        Server::start(&url, None, Settings::default().with("POOL__WARM_SCHEMAS", 1)).for_this_test();
     let tenant = tenant_on(server).await;
     let api = tenant.api().await;
     let name = area(&api, "Carmen").await;

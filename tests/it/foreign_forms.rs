@@ -332,6 +332,7 @@ const WITHOUT: &[&str] = &[
     "/staff/:id/mfa/remove",
     "/staff/:id/reset-link",
     "/staff/:id/sessions/end",
+    "/settings/plan",
     "/settings/support",
     "/settings/support/:id/end",
     "/settings/support/allowed",

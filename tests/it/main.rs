@@ -66,6 +66,7 @@ mod permissions;
 mod plans;
 mod plant;
 mod platform_staff;
+mod provider_plans;
 mod proxy;
 mod receipts;
 mod refusals;

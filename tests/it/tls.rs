@@ -88,7 +88,7 @@ fn certify(host: &str, data: &Path, authority: &Path) {
 async fn every_connection_is_encrypted_when_the_url_asks_for_it() {
     let secured = Secured::start("127.0.0.1").await;
     let settings = Settings::default().with("DATABASE__CA_CERTIFICATES", secured.authority.display());
-    let server: &'static Server = Box::leak(Box::new(Server::start(&secured.secure_url(), None, settings)));
+    let server = Server::start(&secured.secure_url(), None, settings).for_this_test();
     tenant_on(server).await.api().await.get("/api/v1/me").await.expect(200);
     let watching = sql(&secured.url).await;
     let rows = watching

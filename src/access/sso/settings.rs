@@ -14,6 +14,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     secrets::DataKeys,
+    tenancy::plans::Feature,
     types::{Check, RoleId, Wrong, line},
 };
 
@@ -249,6 +250,9 @@ impl Access {
     pub(in crate::access) async fn decide_sso(&self, by: &By, new: &NewSso) -> Result<Sso> {
         owners_only(by)?;
         by.must_have_proved()?;
+        if new.is_on {
+            by.tenant.entitlements.require(Feature::SingleSignOn)?;
+        }
         self.0.db.in_tenant(&by.tenant, async |tx| giveable(tx, new.default_role).await).await?;
         if new.is_on {
             let found = self.0.issuers.get(&new.issuer).await;

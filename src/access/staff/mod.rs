@@ -18,7 +18,7 @@ pub(super) use ownership::{end_sessions_of, transfer_ownership};
 pub use pages::pages;
 pub(super) use pages::{id_of, path_of, refused};
 pub(super) use rules::{change_staff, create_staff, lock_invited, lock_within_reach, revoke_invitation};
-pub use store::{Colleague, colleagues, find_colleague};
+pub use store::{Colleague, colleagues, count_active as count_active_staff, find_colleague};
 pub(super) use store::{count_by_state, count_members, find_by_email, get_member, list_page};
 
 use super::{right::rights, shell::NavItem};

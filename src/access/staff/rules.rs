@@ -9,6 +9,7 @@ use crate::{
     audit::{self, Event},
     db::TenantTx,
     error::{Error, Result},
+    tenancy::plans::{Metric, must_fit},
     types::{RoleId, StaffId},
 };
 
@@ -18,6 +19,7 @@ pub async fn create_staff(tx: &TenantTx, by: &By, catalogue: &Catalogue, new: &N
     for role in &roles {
         must_give(by, catalogue, role)?;
     }
+    must_have_seat(tx, by).await?;
     let id = StaffId::new();
     store::insert_staff(tx, id, &new.name, &new.email).await?;
     store::give_roles(tx, id, &new.role_ids).await?;
@@ -48,6 +50,9 @@ pub async fn change_staff(
     member.is_active = changes.is_active.unwrap_or(was.is_active);
     if member.email != was.email || member.is_active != was.is_active {
         must_reach(by, catalogue, &was)?;
+    }
+    if member.is_active && !was.is_active {
+        must_have_seat(tx, by).await?;
     }
     if was.is_active && !member.is_active && is_self(by, &was) {
         return Err(Error::conflict("own_account", "You cannot switch yourself off."));
@@ -140,6 +145,11 @@ async fn keep_an_owner(tx: &TenantTx, was: &Member, now: &Member) -> Result<()> 
         ));
     }
     Ok(())
+}
+
+/// 409 `plan_limit_reached` when the plan has no seat left for one more.
+async fn must_have_seat(tx: &TenantTx, by: &By) -> Result<()> {
+    must_fit(tx, &by.tenant, Metric::Staff, 1, async || store::count_active(tx).await).await
 }
 
 fn must_give(by: &By, catalogue: &Catalogue, role: &HeldRole) -> Result<()> {

@@ -217,6 +217,11 @@ pub(super) async fn count_other_active_owners(tx: &TenantTx, than: StaffId) -> R
     Ok(row.get("n"))
 }
 
+/// How many are not switched off, invited ones too.
+pub async fn count_active(tx: &TenantTx) -> Result<i64> {
+    Ok(tx.query_one("SELECT count(*) AS n FROM staff WHERE is_active", &[]).await?.get("n"))
+}
+
 /// Somebody who works here, as work is given to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Colleague {

@@ -9,7 +9,7 @@ use super::{
     belongings, list,
     model::{Customer, Details, Status, transition},
     query::Filter,
-    rules::event,
+    rules::{event, must_fit_plan},
     store,
 };
 use crate::{
@@ -241,6 +241,7 @@ async fn restore_batch(tx: &TenantTx, by: &By, found: &[Customer]) -> Result<usi
     let deleted: Vec<Customer> =
         found.iter().filter(|customer| customer.deleted_at.is_some()).cloned().collect();
     let ids: Vec<CustomerId> = deleted.iter().map(|customer| customer.id).collect();
+    must_fit_plan(tx, by, ids.len()).await?;
     store::restore(tx, &ids).await?;
     record_each(tx, by, "customer.restored", &deleted, |is| (None, Some(is))).await?;
     Ok(deleted.len())
@@ -266,6 +267,7 @@ pub async fn create_many(tx: &TenantTx, by: &By, rows: &[Details]) -> Result<Vec
     for area in areas {
         check_area(tx, area, "area_id").await?;
     }
+    must_fit_plan(tx, by, rows.len()).await?;
     let ids: Vec<CustomerId> = rows.iter().map(|_| CustomerId::new()).collect();
     let pairs: Vec<(CustomerId, &Details)> = ids.iter().copied().zip(rows).collect();
     for batch in pairs.chunks(1_000) {

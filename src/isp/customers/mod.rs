@@ -29,6 +29,7 @@ pub use model::{Accuracy, Customer, Details, Status, Typed};
 pub use pages::{Frame, MapView, frame, pages};
 pub use query::Filter;
 pub use rules::{change, get, get_any};
+pub use store::count_live;
 
 rights! { "Customers", PERMISSIONS:
     ViewCustomers = "customers.view", "customers.read", "View customers", "See customers: the list, the map, details and what happened to them.", for [Cashier, Technician, Support, Viewer];

@@ -15,6 +15,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     isp::areas,
+    tenancy::plans::{Metric, must_fit},
     types::{CustomerId, EmailAddress, Phone},
 };
 
@@ -58,6 +59,12 @@ pub enum Duplicates {
     Refuse,
 }
 
+/// 409 `plan_limit_reached` when the tenant's plan has no room for so many more customers.
+pub async fn must_fit_plan(tx: &TenantTx, by: &By, adding: usize) -> Result<()> {
+    let adding = i64::try_from(adding).unwrap_or(i64::MAX);
+    must_fit(tx, &by.tenant, Metric::Customers, adding, async || store::count_live(tx).await).await
+}
+
 /// Adds a customer.
 pub async fn create(tx: &TenantTx, by: &By, details: &Details, duplicates: Duplicates) -> Result<Customer> {
     if duplicates == Duplicates::Refuse {
@@ -69,6 +76,7 @@ pub async fn create(tx: &TenantTx, by: &By, details: &Details, duplicates: Dupli
             ));
         }
     }
+    must_fit_plan(tx, by, 1).await?;
     let id = CustomerId::new();
     let name = details.name();
     let told = Event { after: Some(details.told()), ..event("customer.created", id, &name) };
@@ -181,6 +189,7 @@ pub async fn restore(tx: &TenantTx, by: &By, id: CustomerId) -> Result<Customer>
     if customer.deleted_at.is_none() {
         return Ok(customer);
     }
+    must_fit_plan(tx, by, 1).await?;
     store::restore(tx, &[id]).await?;
     let name = customer.details.name();
     let after = Some(customer.details.told());

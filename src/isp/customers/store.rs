@@ -292,6 +292,11 @@ pub async fn redirect_merged(tx: &TenantTx, from: CustomerId, to: CustomerId) ->
     Ok(())
 }
 
+/// How many are not deleted.
+pub async fn count_live(tx: &TenantTx) -> Result<i64> {
+    Ok(tx.query_one("SELECT count(*) AS n FROM customer WHERE deleted_at IS NULL", &[]).await?.get("n"))
+}
+
 /// Brings deleted customers back.
 pub async fn restore(tx: &TenantTx, ids: &[CustomerId]) -> Result<()> {
     let done = tx

@@ -85,7 +85,8 @@ pub async fn upload(db: &Db, by: &By, file_name: &str, content: Vec<u8>) -> Resu
     };
     db.in_tenant(&by.tenant, async |tx| {
         let mut import = import.clone();
-        import.file = Some(files::keep(tx, PURPOSE, &import.file_name, media_type, &content).await?);
+        import.file =
+            Some(files::keep(tx, &by.tenant, PURPOSE, &import.file_name, media_type, &content).await?);
         store::insert_import(tx, &import, by.staff()).await?;
         jobs::enqueue(tx, FORGET_JOB, import.id.0, import.created_at + KEEP).await?;
         let after = json!({ "rows": import.counts.total, "bytes": content.len() });

@@ -157,7 +157,7 @@ pub(super) async fn attach_to(
     if thread::count_attachments(tx, id).await? >= ATTACHMENTS_MAX {
         return Err(Error::conflict("too_many", format!("A ticket has at most {ATTACHMENTS_MAX} files.")));
     }
-    let kept = files::keep(tx, PURPOSE, &file.name, file.media_type, &file.content).await?;
+    let kept = files::keep(tx, &by.tenant, PURPOSE, &file.name, file.media_type, &file.content).await?;
     let attachment = thread::insert_attachment(tx, id, comment, kept, is_internal).await?;
     let after = json!({ "file": file.name, "is_internal": is_internal });
     by.record(tx, Event { after: Some(after), ..event("ticket.file_attached", ticket) }).await?;

@@ -19,7 +19,7 @@ use crate::{
         messages::{self, To, attachments, lists},
         templates,
     },
-    tenancy::Tenant,
+    tenancy::{Tenant, plans::Feature},
     types::{CampaignId, Limit},
 };
 
@@ -78,6 +78,7 @@ async fn check_parts(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, draf
 
 /// Prepares a campaign.
 pub async fn create(tx: &TenantTx, messaging: &Messaging, by: &By, draft: Draft) -> Result<Campaign> {
+    by.tenant.entitlements.require(Feature::Campaigns)?;
     let draft = draft.checked()?;
     check_parts(tx, messaging, &by.tenant, &draft).await?;
     let id = CampaignId::new();

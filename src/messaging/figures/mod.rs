@@ -13,6 +13,7 @@ use crate::access::{NavItem, rights};
 pub use api::FiguresApi;
 pub use pages::pages;
 pub use record::{Move, counts, moved};
+pub use store::taken;
 
 rights! { "Messages", PERMISSIONS:
     ViewFigures = "message_figures.view", "message_figures.read", "View message figures", "See how many messages arrived, how quickly, and what they cost.", for [Support, Viewer];

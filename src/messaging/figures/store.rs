@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
+use chrono::{DateTime, Utc};
+
 use super::model::{Asked, Cut, Figures, Latency, Part, Sums};
 use crate::{
     db::TenantTx,
@@ -19,6 +21,20 @@ macro_rules! matching {
         " FROM message_hour h WHERE h.hour >= $1 AND h.hour < $2 AND ($3::text IS NULL OR h.channel = $3) \
          AND ($4::text IS NULL OR h.provider = $4) AND ($5::uuid IS NULL OR h.template_id = $5) "
     };
+}
+
+/// How many messages providers took between two instants (whole hours, dry runs too), and how many wait to be sent: one look, so that
+/// one that goes out meanwhile counts once.
+pub async fn taken(tx: &TenantTx, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<(i64, i64)> {
+    let row = tx
+        .query_one(
+            "SELECT (SELECT coalesce(sum(amount), 0)::bigint FROM message_hour
+                WHERE hour >= $1 AND hour < $2 AND outcome = 'accepted') AS taken,
+                (SELECT count(*) FROM delivery_queue) AS queued",
+            &[&from, &until],
+        )
+        .await?;
+    Ok((row.get("taken"), row.get("queued")))
 }
 
 /// Everything of a range.

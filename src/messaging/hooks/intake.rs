@@ -147,7 +147,8 @@ fn limit(request: &Request, tenant: &Tenant) -> Result<()> {
         return Ok(());
     };
     limits.address(origin.address, note)?;
-    limits.tenant(tenant.id(), note)
+    // The plan's own rate is for callers: what a provider has to tell is not turned away for it.
+    limits.tenant(tenant.id(), None, note)
 }
 
 /// What the proof may need of the headers, with limits; names in lower case, doubles joined.

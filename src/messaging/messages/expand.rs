@@ -17,9 +17,12 @@ use crate::{
     messaging::{
         Address, Channel, Messaging,
         audience::{Person, Segment},
-        contacts,
+        contacts, figures,
     },
-    tenancy::Tenant,
+    tenancy::{
+        Tenant,
+        plans::{Metric, month_around, must_fit},
+    },
     types::{ContactId, Country, CustomerId, DeliveryId, GroupId, MessageId, RecipientListId},
 };
 
@@ -99,6 +102,7 @@ pub async fn batch(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, plac
     }
     let asked = recipients.len();
     let mut recipients = unique(recipients);
+    must_fit_plan(tx, of.tenant, recipients.len()).await?;
     place.due = spread(&mut recipients, of.per_minute, place.due.unwrap_or(of.now).max(of.now));
     done.next = (place.part < parts.len()).then_some(place);
     credit::set_aside(tx, of, &mut recipients).await?;
@@ -110,6 +114,18 @@ pub async fn batch(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, plac
     credit::give_back(tx, &recipients, &done.written).await?;
     done.skipped += i32::try_from(asked - done.written.len()).unwrap_or_default();
     Ok(done)
+}
+
+/// 409 `plan_limit_reached` when the plan's month has no room for so many more messages. What counts is what providers took in this
+/// month of the tenant's, and what waits to be sent.
+async fn must_fit_plan(tx: &TenantTx, tenant: &Tenant, adding: usize) -> Result<()> {
+    let adding = i64::try_from(adding).unwrap_or(i64::MAX);
+    let used = async || {
+        let (from, until) = month_around(Utc::now(), tenant.time_zone);
+        let (taken, queued) = figures::taken(tx, from, until).await?;
+        Ok(taken + queued)
+    };
+    must_fit(tx, tenant, Metric::Messages, adding, used).await
 }
 
 /// The next people of an audience, about a batch of them, and where to go on.

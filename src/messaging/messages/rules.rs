@@ -20,6 +20,7 @@ use crate::{
     audit::Event,
     db::TenantTx,
     error::{Error, FieldError, OrInternal, Result},
+    events,
     jobs::Next,
     messaging::{
         Channel, Messaging, Status, contacts,
@@ -358,7 +359,10 @@ async fn write_on(
     let (mut written, mut skipped) = (0, 0);
     for _ in 0..BATCHES_OF_JOB {
         let Some(at) = place.take() else { break };
-        let batch = expand::batch(tx, messaging, &of, at).await?;
+        let Some(batch) = within_plan(expand::batch(tx, messaging, &of, at.clone()).await)? else {
+            store::advance(tx, message.id, written, skipped, Some(&at)).await?;
+            return stop_for_plan(tx, message).await;
+        };
         written += i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
         skipped += batch.skipped;
         place = batch.next;
@@ -371,6 +375,22 @@ async fn write_on(
         Some(place) => Next::Again(when_next(place, now)),
         None => Next::Done,
     })
+}
+
+/// What was written; None where the plan has no room for it.
+fn within_plan(batch: Result<Batch>) -> Result<Option<Batch>> {
+    match batch {
+        Err(Error::Conflict { code: "plan_limit_reached", .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Pauses a message that the plan has no room for. What was not written out yet waits for somebody who resumes it: nothing is lost.
+async fn stop_for_plan(tx: &TenantTx, message: &Message) -> Result<Next> {
+    store::pause(tx, message.id).await?;
+    let text = format!("The plan's messages of this month are used up. Paused: {}", message.summary);
+    events::tell_staff(tx, "messages.send", &text, &format!("/messages/{}", message.id)).await?;
+    Ok(Next::Done)
 }
 
 /// Each time makes a message of its own.
@@ -399,7 +419,12 @@ async fn recur_now(
         files: &message.attachments,
     };
     store::insert(tx, id, &ask, &entry).await?;
-    let batch = expand::batch(tx, messaging, &audience(tenant, id, &ask, now), Place::default()).await?;
+    let of = audience(tenant, id, &ask, now);
+    let Some(batch) = within_plan(expand::batch(tx, messaging, &of, Place::default()).await)? else {
+        let made = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
+        stop_for_plan(tx, &made).await?;
+        return Ok(Next::Again(next));
+    };
     let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
     store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
     if batch.next.is_some() {

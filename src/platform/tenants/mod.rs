@@ -4,6 +4,7 @@
 
 mod figures;
 mod pages;
+mod plan;
 mod rules;
 mod store;
 

@@ -2,13 +2,14 @@
 
 use poem::{
     Response, handler,
-    http::Method,
+    http::{Method, StatusCode},
     web::{Path, Query},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
+    plan::{PlanCard, empty_limits, plan_card},
     rules,
     store::{self, Filter, Listed, OpenGrant},
 };
@@ -16,11 +17,14 @@ use crate::{
     access::CheckedForm,
     audit::{PlatformFilter, list_platform},
     error::{Error, Result},
-    platform::console::{ConsoleUser, EventRow, Guarding, HOME, Look, Rule, Support},
+    platform::{
+        console::{ConsoleUser, EventRow, Guarding, HOME, Look, Rule, Support},
+        plans::limits_in,
+    },
     tenancy::{self, Tenant},
     types::{Cursor, Limit, TenantId},
     web::{
-        Flash, Moment, RouteTable,
+        Flash, FormView, Moment, RouteTable,
         parts::{Pager, Tab, TimeMark, address, counted, grouped, id_of, time_mark},
         see_other,
     },
@@ -46,6 +50,8 @@ pub fn pages(table: &mut RouteTable) {
         .console::<Support>(Method::POST, "/console/tenants/:id/suspend", suspend)
         .console::<Support>(Method::POST, "/console/tenants/:id/resume", resume)
         .console::<Rule>(Method::POST, "/console/tenants/:id/close", close)
+        .console::<Rule>(Method::POST, "/console/tenants/:id/plan", give_plan)
+        .console::<Rule>(Method::POST, "/console/tenants/:id/limits", set_limits)
         .console::<Support>(Method::POST, "/console/tenants/:id/support/:grant/enter", enter);
 }
 
@@ -234,22 +240,22 @@ struct ShowPage {
     latest: i32,
     grace_days: u32,
     domains: Vec<DomainRow>,
-    usage: Vec<(String, String)>,
     jobs: Vec<JobRow>,
     support_allowed: bool,
     grant: Option<GrantRow>,
     events: Vec<EventRow>,
+    plan: PlanCard,
 }
 
 #[handler]
 async fn show(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let id: TenantId = id_of(&id, "provider")?;
     let tenant = rules::get(&user.console, id).await?;
-    let view = shown(&user, &tenant).await?;
+    let view = shown(&user, &tenant, None).await?;
     user.render("console/tenant.html", &tenant.name, &view)
 }
 
-async fn shown(user: &ConsoleUser, tenant: &Tenant) -> Result<ShowPage> {
+async fn shown(user: &ConsoleUser, tenant: &Tenant, limits_form: Option<FormView>) -> Result<ShowPage> {
     let (console, id, latest) = (&user.console, tenant.id(), tenancy::latest_tenant_version());
     let account = tenancy::account_of(&console.db, tenant).await?;
     let filter = PlatformFilter { tenant: Some(id), ..PlatformFilter::default() };
@@ -288,7 +294,6 @@ async fn shown(user: &ConsoleUser, tenant: &Tenant) -> Result<ShowPage> {
             .into_iter()
             .map(|one| DomainRow { domain: one.domain, status: one.status })
             .collect(),
-        usage: account.usage.into_iter().map(|(metric, amount)| (metric, grouped(amount))).collect(),
         jobs: jobs
             .into_iter()
             .map(|one| JobRow {
@@ -301,6 +306,7 @@ async fn shown(user: &ConsoleUser, tenant: &Tenant) -> Result<ShowPage> {
         support_allowed,
         grant: grant.map(grant_row),
         events: events.into_iter().map(EventRow::from).collect(),
+        plan: plan_card(user, tenant, limits_form.unwrap_or_else(|| empty_limits(&base))).await?,
         tenant: row_of(listed, latest),
         base,
     })
@@ -329,6 +335,30 @@ async fn close(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result
     let done = rules::close(&user.console, &user.operator(), id, typed).await;
     let done = done.map(|tenant| Flash::success(format!("{} is closing.", tenant.name)));
     user.or_said(&format!("{PATH}/{id}"), done)
+}
+
+#[handler]
+async fn give_plan(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
+    let id: TenantId = id_of(&id, "provider")?;
+    let plan: Uuid = id_of(form.get("plan"), "plan")?;
+    let done = rules::give_plan(&user.console, &user.operator(), id, plan).await;
+    let done = done.map(|plan| Flash::success(format!("Its plan is {} now.", plan.name)));
+    user.or_said(&format!("{PATH}/{id}"), done)
+}
+
+#[handler]
+async fn set_limits(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
+    let id: TenantId = id_of(&id, "provider")?;
+    match rules::set_limits(&user.console, &user.operator(), id, &limits_in(&form)).await {
+        Ok(()) => Ok(user.then(&format!("{PATH}/{id}"), &Flash::success("The limits are agreed."))),
+        Err(error @ Error::Invalid(_)) => {
+            let tenant = rules::get(&user.console, id).await?;
+            let limits = empty_limits(&format!("{PATH}/{id}")).typed(&form).failed(error)?;
+            let view = shown(&user, &tenant, Some(limits)).await?;
+            user.render_with(StatusCode::UNPROCESSABLE_ENTITY, "console/tenant.html", &tenant.name, &view)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Leads into the portal, under the grant that its owner opened.

@@ -7,7 +7,10 @@ use crate::{
     access::{hash_of, random_token},
     error::{Error, Result},
     platform::console::Console,
-    tenancy::{self, Deed, Operator, Status, Tenant, note},
+    tenancy::{
+        self, Deed, Operator, Status, Tenant, note,
+        plans::{self, Metric, Plan},
+    },
     types::{TenantId, line},
 };
 
@@ -49,6 +52,32 @@ pub async fn close(
     let days = console.settings.tenants.closing_grace_days;
     tenancy::close(&console.registry, &tenant, who, &reason, days).await?;
     Ok(tenant)
+}
+
+/// Gives a tenant a plan from now on, at the price that the plan has.
+pub async fn give_plan(console: &Console, who: &Operator, id: TenantId, plan: Uuid) -> Result<Plan> {
+    let tenant = get(console, id).await?;
+    must_be_there(&tenant)?;
+    plans::give(&console.registry, who, &tenant, plan).await
+}
+
+/// Agrees on limits of this tenant's own.
+pub async fn set_limits(
+    console: &Console,
+    who: &Operator,
+    id: TenantId,
+    typed: &[(Metric, &str)],
+) -> Result<()> {
+    let tenant = get(console, id).await?;
+    must_be_there(&tenant)?;
+    plans::set_limits(&console.registry, who, &tenant, typed).await
+}
+
+fn must_be_there(tenant: &Tenant) -> Result<()> {
+    if tenant.status == Status::Closed {
+        return Err(Error::conflict("wrong_status", "This provider is closed."));
+    }
+    Ok(())
 }
 
 /// Where somebody of the platform enters a tenant's portal under the grant that its owner opened: an address that counts once.

@@ -7,7 +7,7 @@ use crate::{
     audit::Event,
     db::TenantTx,
     error::{Error, Result},
-    tenancy::{self, Dns, Domain, Registry},
+    tenancy::{self, Dns, Domain, Registry, plans::Feature},
     types::DomainId,
 };
 
@@ -18,6 +18,7 @@ pub async fn list(registry: &Registry, by: &By) -> Result<Vec<Domain>> {
 
 /// Adds a domain that is to be proved.
 pub async fn add(registry: &Registry, base_domain: &str, by: &By, name: &str) -> Result<Domain> {
+    by.tenant.entitlements.require(Feature::CustomDomain)?;
     registry
         .db()
         .in_tenant(&by.tenant, async |tx| {

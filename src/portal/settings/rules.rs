@@ -70,9 +70,9 @@ pub async fn change_logo(access: &Access, by: &By, logo: Option<&Picture>) -> Re
                 return Ok(());
             }
             let kept = match logo {
-                Some(logo) => {
-                    Some(files::keep(tx, "logo", "logo.png", logo.media_type, &logo.content).await?)
-                }
+                Some(logo) => Some(
+                    files::keep(tx, &by.tenant, "logo", "logo.png", logo.media_type, &logo.content).await?,
+                ),
                 None => None,
             };
             store::update_logo(tx, kept).await?;

@@ -1,9 +1,10 @@
 //! Servers under test: the real program, as a process.
 
 use std::{
+    cell::RefCell,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -36,6 +37,24 @@ pub struct Server {
     pub folder: Arc<TempDir>,
     child: Mutex<Child>,
     log: Arc<Mutex<Vec<String>>>,
+    /// As long as this is held, the server lives; see [`die_with_us`].
+    life: Mutex<Option<ChildStdin>>,
+}
+
+/// The servers of one test: they end with it. Left to the end of the process they would all run on beside the tests that follow.
+struct OfThisTest(RefCell<Vec<&'static Server>>);
+
+impl Drop for OfThisTest {
+    fn drop(&mut self) {
+        for server in self.0.take() {
+            server.life.lock().unwrap().take();
+        }
+    }
+}
+
+thread_local! {
+    // A test has a thread to itself, which ends with it.
+    static OF_THIS_TEST: OfThisTest = const { OfThisTest(RefCell::new(Vec::new())) };
 }
 
 /// The server that most tests share. It ends with the test process.
@@ -90,7 +109,7 @@ impl Server {
             command.env(format!("LASTMILE_{name}"), value);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        die_with_us(child.id());
+        let life = Mutex::new(die_with_us(child.id()));
         let log = Arc::new(Mutex::new(Vec::new()));
         let (said, heard) = mpsc::channel();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -113,18 +132,31 @@ impl Server {
             let _ = child.kill();
             panic!("the server did not start:\n{}", log.lock().unwrap().join("\n"))
         });
-        Self { address, database: url.to_owned(), folder, child: Mutex::new(child), log }
+        Self { address, database: url.to_owned(), folder, child: Mutex::new(child), log, life }
     }
 
     /// A server of a test's own on a database of its own.
     pub async fn own(name: &str, settings: Settings) -> &'static Server {
         let url = database(name).await;
-        Box::leak(Box::new(Self::start(&url, None, settings)))
+        Self::start(&url, None, settings).for_this_test()
+    }
+
+    /// Kept as long as the test lasts.
+    pub fn for_this_test(self) -> &'static Server {
+        let kept: &'static Server = Box::leak(Box::new(self));
+        OF_THIS_TEST.with(|all| all.0.borrow_mut().push(kept));
+        kept
     }
 
     /// Another process on the same database, with the same secrets.
     pub fn sibling(&self, settings: Settings) -> &'static Server {
-        Box::leak(Box::new(Self::start(&self.database, Some(self.folder.clone()), settings)))
+        Self::start(&self.database, Some(self.folder.clone()), settings).for_this_test()
+    }
+
+    /// The same, for as long as there are tests.
+    pub fn second_process(&self) -> &'static Server {
+        let folder = Some(self.folder.clone());
+        Box::leak(Box::new(Self::start(&self.database, folder, Settings::default())))
     }
 
     /// Requests to a host.
@@ -175,9 +207,9 @@ impl Server {
     }
 }
 
-/// A watcher that holds the other end of a pipe to this process: when this process ends, however it ends, the pipe closes and
+/// A watcher that holds the other end of a pipe to this process: when the pipe is let go of, or this process ends, however it ends,
 /// the server is killed.
-fn die_with_us(server: u32) {
+fn die_with_us(server: u32) -> Option<ChildStdin> {
     let mut watcher = Command::new("sh")
         .args(["-c", &format!("cat >/dev/null; kill -9 {server}")])
         .stdin(Stdio::piped())
@@ -185,7 +217,7 @@ fn die_with_us(server: u32) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::mem::forget(watcher.stdin.take());
+    watcher.stdin.take()
 }
 
 fn ready_address(line: &str) -> Option<SocketAddr> {

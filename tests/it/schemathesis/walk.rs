@@ -278,6 +278,16 @@ impl Walk {
         self.call("POST /auth/revoke", "", revoke).await;
     }
 
+    /// The provider's plan: one that the platform offers.
+    pub async fn plan(&mut self, client: &Client) {
+        let offered = "INSERT INTO public.plan (id, code, name, monthly_price, currency, features, is_offered, is_default)
+             VALUES (gen_random_uuid(), 'walk', 'Walk', 100, 'PHP', '{campaigns,sso,custom_domain}', true, false)";
+        client.batch_execute(offered).await.unwrap();
+        self.call("PUT /settings/plan", "", json!({"plan": "walk"})).await;
+        self.call("GET /settings/plan", "", Value::Null).await;
+        self.call("GET /settings/plan/statements", "", Value::Null).await;
+    }
+
     pub async fn trail(&mut self) {
         let trail = self.call("GET /audit-events", "", Value::Null).await;
         let event = text(&trail, "/items/0/id");

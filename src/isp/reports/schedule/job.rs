@@ -79,7 +79,7 @@ async fn make(db: &Db, tenant: &Tenant, schedule: &Schedule, day: NaiveDate) -> 
         if locked.due(asked.now, asked.zone) != Some(day) || locked.stands_since != schedule.stands_since {
             return Ok(());
         }
-        let file = files::keep(tx, PURPOSE, &name, format.media_type(), &content).await?;
+        let file = files::keep(tx, tenant, PURPOSE, &name, format.media_type(), &content).await?;
         let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
         let new = NewFile { schedule: &locked, due_on: day, range: asked.range, file, name: &name, size };
         store::insert_file(tx, &new).await

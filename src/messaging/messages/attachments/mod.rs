@@ -107,7 +107,7 @@ fn event<'a>(action: &'static str, file: &'a Attached) -> Event<'a> {
 /// 422 `file` when it is of no kind that can be sent, or too large; 409 `quota_used_up`.
 pub async fn upload(tx: &TenantTx, by: &By, name: &str, content: &[u8]) -> Result<Attached> {
     let file = kind::checked(name, content)?;
-    let id = files::keep(tx, UNUSED, &file.name, file.media_type, content).await?;
+    let id = files::keep(tx, &by.tenant, UNUSED, &file.name, file.media_type, content).await?;
     jobs::enqueue(tx, FORGET, id.0, Utc::now() + UNUSED_FOR).await?;
     let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
     let kept = Attached { id: id.0, name: file.name, media_type: file.media_type.to_owned(), size };
