@@ -170,7 +170,7 @@ async fn messages_files_requests_and_features_are_limited_too() {
     api.post("/api/v1/provider-accounts", account).await;
     let message = |numbers: &[&str]| {
         let to: Vec<Value> = numbers.iter().map(|one| json!({"address": one})).collect();
-        json!({"channels": ["sms"], "content": {"text": "Hi"}, "to": {"addresses": to}, "is_dry_run": true})
+        json!({"channels": ["sms"], "content": {"text": "Hi"}, "to": {"addresses": to}, "dry_run": true})
     };
     let send = async |numbers: &[&str]| {
         let key = uuid::Uuid::new_v4().to_string();
@@ -253,10 +253,10 @@ async fn a_month_is_stated_once_and_for_good() {
             cut AS (UPDATE public.tenant_plan p SET since = ((m.this - interval '1 month' + interval '20 days') AT TIME ZONE m.z)
                 FROM m WHERE p.tenant_id = '{0}' AND p.until IS NULL)
          INSERT INTO public.tenant_plan (tenant_id, since, until, plan_id, plan_name, monthly_price, currency, chosen_by)
-         SELECT '{0}', (m.this - interval '1 month' + interval '10 days') AT TIME ZONE m.z,
+         SELECT '{0}'::uuid, (m.this - interval '1 month' + interval '10 days') AT TIME ZONE m.z,
             (m.this - interval '1 month' + interval '20 days') AT TIME ZONE m.z, p.id, 'Dear', 3000, 'PHP', 'test' FROM m, public.plan p
          UNION ALL
-         SELECT '{0}', (m.this - interval '2 months' + interval '14 days') AT TIME ZONE m.z,
+         SELECT '{0}'::uuid, (m.this - interval '2 months' + interval '14 days') AT TIME ZONE m.z,
             (m.this - interval '1 month' + interval '10 days') AT TIME ZONE m.z, p.id, 'Small', 1500, 'PHP', 'test' FROM m, public.plan p",
         tenant.id
     );
@@ -302,13 +302,13 @@ async fn a_large_message_that_the_plan_has_no_room_for_waits_and_is_not_lost() {
     let tenant = tenant_on(server).await;
     give(&mut boss, &tenant, &small).await;
     let api = tenant.api().await;
-    let group = text(&api.post("/api/v1/groups", json!({"name": "All"})).await.expect(201), "/id");
+    let group = text(&api.post("/api/v1/contact-groups", json!({"name": "All"})).await.expect(201), "/id");
     for n in 0..8 {
         let contact = json!({"name": format!("C {n}"), "addresses": [{"channel": "sms", "address": format!("+63917123450{n}")}], "group_ids": [group]});
         api.post("/api/v1/contacts", contact).await.expect(201);
     }
     let at = (chrono::Utc::now() + chrono::TimeDelta::seconds(2)).to_rfc3339();
-    let message = json!({"channels": ["sms"], "content": {"text": "Hi"}, "to": {"groups": [group]}, "is_dry_run": true, "scheduled_at": at});
+    let message = json!({"channels": ["sms"], "content": {"text": "Hi"}, "to": {"groups": [group]}, "dry_run": true, "scheduled_at": at});
     let sent = api.header("idempotency-key", "large").post("/api/v1/messages", message).await.expect(202);
     let path = format!("/api/v1/messages/{}", text(&sent, "/id"));
     until("it to be paused", async || {

@@ -10,6 +10,7 @@ mod credit;
 mod deliveries;
 mod estimate;
 mod expand;
+mod job;
 mod lane;
 pub mod lists;
 mod model;
@@ -79,7 +80,7 @@ pub fn handlers(runner: &mut Runner, messaging: &Messaging) {
                 let id = MessageId(job.subject);
                 let next = messaging
                     .db
-                    .in_tenant(&tenant, async |tx| rules::go_on(tx, &messaging, &tenant, id).await)
+                    .in_tenant(&tenant, async |tx| job::go_on(tx, &messaging, &tenant, id).await)
                     .await;
                 messaging.bell.notify_one();
                 match next {

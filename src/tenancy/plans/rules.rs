@@ -290,7 +290,7 @@ mod tests {
         let typed = PlanForm {
             name: " ",
             monthly_price: "-1",
-            currency: "XXX",
+            currency: "pesos",
             limits: vec![(Metric::Staff, "0"), (Metric::Messages, "many")],
             ..form()
         };
