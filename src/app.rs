@@ -17,8 +17,8 @@ pub use server::{Role, serve};
 
 use crate::{
     access::{
-        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, NavItem, PasskeyApi, People, RolesApi,
-        SsoApi, StaffApi,
+        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, MachinesApi, NavItem, PasskeyApi, People,
+        ProfileApi, RolesApi, SsoApi, StaffApi,
     },
     audit::AnchorKey,
     config::Settings,
@@ -292,6 +292,7 @@ impl App {
         hooks::handlers(&mut runner, &self.messaging);
         contacts::handlers(&mut runner, &self.parts.db);
         plan::handlers(&mut runner, &self.parts.db);
+        access::key_handlers(&mut runner, &self.people);
         runner
     }
 
@@ -317,6 +318,8 @@ impl App {
                 ApiKeyApi::new(self.access.clone()),
                 PasskeyApi::new(self.access.clone()),
                 SsoApi::new(self.access.clone(), self.people.clone()),
+                MachinesApi::new(self.access.clone()),
+                ProfileApi::new(self.access.clone()),
             ),
             StaffApi::new(self.people.clone()),
             RolesApi::new(self.people.clone()),
@@ -410,6 +413,7 @@ impl App {
         access::forgot_pages(&mut table);
         access::staff_pages(&mut table);
         access::sso_pages(&mut table);
+        access::machine_pages(&mut table);
         access::role_pages(&mut table);
         access::support_pages(&mut table);
         audit_trail::pages(&mut table);

@@ -1,4 +1,4 @@
-//! What people do with their own account: their name, their password.
+//! What people do with their own account: show once more that it is them, change their password.
 
 use secrecy::ExposeSecret;
 
@@ -14,13 +14,10 @@ use super::{
     store,
 };
 use crate::{
-    audit::{Event, changes},
     db::TenantTx,
     error::{Error, Result},
-    types::{SessionId, line},
+    types::SessionId,
 };
-
-const NAME_MAX_CHARS: usize = 100;
 
 fn not_the_current() -> Error {
     Error::invalid("current_password", "wrong_password", "This is not your current password.")
@@ -54,30 +51,6 @@ impl Access {
             return self.prove_self(by, email, current).await.map(drop);
         }
         by.must_have_proved()
-    }
-
-    /// Changes one's own name.
-    pub(super) async fn rename_self(&self, by: &By, name: &str) -> Result<()> {
-        let staff = by.staff().ok_or(Error::not_found("person"))?;
-        let name = line(name, NAME_MAX_CHARS).map_err(|wrong| Error::Invalid(vec![wrong.at("name")]))?;
-        if name == by.actor.label {
-            return Ok(());
-        }
-        self.change(&by.tenant, async |tx| {
-            store::set_own_name(tx, staff, &name).await?;
-            let (before, after) =
-                changes(&serde_json::json!({"name": by.actor.label}), &serde_json::json!({"name": name}));
-            let event = Event {
-                action: "staff.updated",
-                object_type: "staff",
-                object_id: Some(staff.0),
-                object_label: &name,
-                before,
-                after,
-            };
-            by.record(tx, event).await
-        })
-        .await
     }
 
     /// Changes one's own password, for which the current one is asked. Every other stay ends, and this one goes on under a new

@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    by::Credential, extract::ApiUser, gate::Access, keys_store, right::SignedIn, sign_in::AtDoor, store,
+    by::Credential, extract::ApiUser, gate::Access, keys, right::SignedIn, sign_in::AtDoor, store,
     tokens::TokensView,
 };
 use crate::{
@@ -34,7 +34,7 @@ struct RefreshBody {
 /// The caller, as this tenant knows it.
 #[derive(Debug, Clone, Serialize, Object)]
 struct MeView {
-    /// `staff` or `api_key`.
+    /// `staff`, `api_key`, or `machine` for a token of an outside issuer.
     kind: String,
     id: Uuid,
     name: String,
@@ -112,10 +112,10 @@ impl AccessApi {
             Credential::Staff(id) => {
                 (access.0.db.read_tenant(&by.tenant, async |tx| store::find_email(tx, id).await).await?, None)
             }
-            Credential::ApiKey(id) => (
-                None,
-                access.0.db.read_tenant(&by.tenant, async |tx| keys_store::find_scopes(tx, id).await).await?,
-            ),
+            Credential::ApiKey(id) => {
+                (None, access.0.db.read_tenant(&by.tenant, async |tx| keys::find_scopes(tx, id).await).await?)
+            }
+            Credential::Machine(_) => (None, None),
             // None of them comes with a bearer.
             Credential::Subscriber(_) | Credential::Support { .. } | Credential::None => (None, None),
         };

@@ -47,6 +47,8 @@ pub enum Credential {
         grant: GrantId,
         is_read_only: bool,
     },
+    /// A program with a token of an outside issuer; the id is made of the issuer's name for it.
+    Machine(Uuid),
     /// Work of the tenant's own, or of the platform.
     None,
 }
@@ -167,6 +169,7 @@ impl By {
             Credential::ApiKey(id) => id.0,
             Credential::Subscriber(id) => id.0,
             Credential::Support { grant, .. } => grant.0,
+            Credential::Machine(id) => id,
             Credential::None => self.tenant.id().0,
         }
     }

@@ -18,7 +18,8 @@ use tokio_postgres::Row;
 use super::{
     by::{By, Credential, Rights},
     gate::{Access, PageCaller},
-    keys_store,
+    keys::{self, Networks},
+    machines::{self, Admitted},
     right::Catalogue,
     shell::Frame,
     store,
@@ -26,17 +27,18 @@ use super::{
 };
 use crate::{
     audit::{Actor, ActorKind},
+    db::TenantTx,
     error::{Error, Result},
     tenancy::{Epoch, Tenant},
-    types::{ApiKeyId, SessionId, StaffId, TenantId},
+    types::{ApiKeyId, FileId, SessionId, StaffId, TenantId},
     web::Origin,
 };
 
 /// What every API key begins with.
 pub(super) const KEY_PREFIX: &str = "lm_live_";
-/// A credential longer than this is none of ours.
-const TOKEN_MAX_BYTES: usize = 4_096;
-/// How often the last use of a session or key is written down.
+/// A longer credential is not looked at: 8 KiB.
+const TOKEN_MAX_BYTES: usize = 8_192;
+/// How often the last use of a session is written down.
 const TOUCH_SECONDS: i64 = 60;
 
 /// The SHA-256 of a credential: what is stored and looked up in its place.
@@ -52,6 +54,20 @@ enum Kind {
     Session,
     AccessToken,
     ApiKey,
+    MachineToken,
+}
+
+impl Kind {
+    /// What comes in `Authorization`.
+    fn of_bearer(token: &str) -> Self {
+        if token.starts_with(KEY_PREFIX) {
+            Self::ApiKey
+        } else if machines::is_foreign(token) {
+            Self::MachineToken
+        } else {
+            Self::AccessToken
+        }
+    }
 }
 
 /// A credential counts in one tenant only, and as one kind of thing only.
@@ -69,6 +85,8 @@ pub(super) struct Verified {
     credential: Credential,
     actor: Actor,
     rights: Rights,
+    /// From where a key counts.
+    networks: Networks,
     /// A role asks for a second factor that the person has not set up.
     must_enrol: bool,
     /// Seconds since 1970; `i64::MAX` for a key without end.
@@ -85,6 +103,7 @@ struct Browser {
     staff: StaffId,
     name: String,
     email: String,
+    avatar: Option<FileId>,
     role: String,
     frame: Frame,
     seen_at: AtomicI64,
@@ -137,8 +156,11 @@ fn bearer(request: &Request) -> Result<&str> {
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
-        .filter(|token| !token.is_empty() && token.len() <= TOKEN_MAX_BYTES);
+        .filter(|token| !token.is_empty());
     match (token, given.next()) {
+        (Some(token), None) if token.len() > TOKEN_MAX_BYTES => {
+            Err(Error::unauthenticated("token_too_large", "A credential has at most 8 KiB."))
+        }
         (Some(token), None) => Ok(token),
         _ => Err(foreign()),
     }
@@ -149,18 +171,31 @@ fn foreign() -> Error {
 }
 
 impl Access {
-    /// The caller of the API: an access token or an API key in `Authorization: Bearer`. 401 without one that counts here.
+    /// The caller of the API: an access token, an API key or a token of an outside issuer in `Authorization: Bearer`. 401 without
+    /// one that counts here.
     pub async fn api_caller(&self, request: &Request, tenant: &Tenant) -> Result<By> {
         let token = bearer(request)?;
-        let kind = if token.starts_with(KEY_PREFIX) { Kind::ApiKey } else { Kind::AccessToken };
+        let kind = Kind::of_bearer(token);
         let known = self.verified(tenant, kind, token).await?.ok_or_else(foreign)?;
+        let by = known.by(tenant, request);
+        self.must_count_from_there(&known, &by).await?;
         if known.must_enrol {
             return Err(Error::forbidden(
                 "mfa_enrolment_required",
                 "Your role asks for two-step sign-in. Set it up in the portal, on your account's page, then sign in again.",
             ));
         }
-        Ok(known.by(tenant, request))
+        Ok(by)
+    }
+
+    /// 403 for a key that came from where it does not count: counted, and written down now and then.
+    async fn must_count_from_there(&self, known: &Verified, by: &By) -> Result<()> {
+        if known.networks.allow(by.origin.as_ref().map(|origin| origin.address)) {
+            return Ok(());
+        }
+        self.count_use(by, true);
+        self.tell_of_network(by).await;
+        Err(Error::forbidden("network_not_allowed", "This key does not count from this address."))
     }
 
     /// The person behind the session cookie, or None when there is none that counts here.
@@ -177,6 +212,7 @@ impl Access {
             staff: browser.staff,
             name: browser.name.clone(),
             email: browser.email.clone(),
+            avatar: browser.avatar,
             role: browser.role.clone(),
             must_enrol: known.must_enrol,
             frame: browser.frame.clone(),
@@ -212,6 +248,7 @@ impl Access {
             Kind::Session => self.load_session(tenant, &key.hash).await?,
             Kind::AccessToken => self.load_access_token(tenant, token).await?,
             Kind::ApiKey => self.load_key(tenant, &key.hash).await?,
+            Kind::MachineToken => self.load_machine(tenant, token).await?,
         };
         let Some(mut found) = found.filter(|found| found.counts_at(now)) else { return Ok(None) };
         found.epoch = epoch;
@@ -233,6 +270,7 @@ impl Access {
             staff: person.id,
             name: person.name.clone(),
             email: row.get("email"),
+            avatar: row.get("avatar_file_id"),
             role: person.roles.join(", "),
             frame: match person.must_enrol {
                 // Nothing of it would open.
@@ -255,6 +293,7 @@ impl Access {
             staff: StaffId(uuid::Uuid::nil()),
             name: name.clone(),
             email,
+            avatar: None,
             role: format!("Support, {}", kind.label().to_lowercase()),
             frame: Frame::of(&self.0.catalogue, &self.0.nav, &rights),
             seen_at: AtomicI64::new(now()),
@@ -264,6 +303,7 @@ impl Access {
             credential: Credential::Support { grant, is_read_only: kind == SupportKind::Read },
             actor: Actor { kind: ActorKind::Support, id: Some(grant.0), label: name },
             rights,
+            networks: Networks::default(),
             must_enrol: false,
             expires_at: expires_at.timestamp(),
             browser: Some(browser),
@@ -289,26 +329,45 @@ impl Access {
     }
 
     async fn load_key(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
-        let row = self.0.db.read_tenant(tenant, async |tx| keys_store::find_live_key(tx, hash).await).await?;
+        let row = self.0.db.read_tenant(tenant, async |tx| keys::find_live_key(tx, hash).await).await?;
         let Some(row) = row else { return Ok(None) };
         let id: ApiKeyId = row.get("id");
         let scopes: Vec<String> = row.get("scopes");
         let permissions = self.0.catalogue.of_scopes(&scopes).map(|p| p.code.to_owned()).collect();
-        let used_at: Option<DateTime<Utc>> = row.get("last_used_at");
+        let networks: Vec<String> = row.get("networks");
         Ok(Some(Verified {
             epoch: None,
             credential: Credential::ApiKey(id),
             actor: Actor { kind: ActorKind::ApiKey, id: Some(id.0), label: row.get("name") },
             rights: Rights { is_owner: false, permissions: Arc::new(permissions) },
             must_enrol: false,
-            expires_at: seconds(row.get("expires_at")),
+            networks: Networks::kept(&networks)?,
+            expires_at: seconds(row.get("counts_until")),
             proved_at: None,
             browser: None,
-            written_at: AtomicI64::new(used_at.map_or(0, |at| at.timestamp())),
+            // Its use is counted, and written down with that.
+            written_at: AtomicI64::new(i64::MAX),
         }))
     }
 
-    /// Remembers that the credential was used, at most once a minute, without keeping the request waiting.
+    /// A program that comes with a token of the tenant's outside issuer. 401 that says why for one that does not count.
+    async fn load_machine(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
+        let admitted = self.admit_machine(tenant, token).await?;
+        Ok(admitted.map(|Admitted { id, actor, rights, expires_at }| Verified {
+            epoch: None,
+            credential: Credential::Machine(id),
+            actor,
+            rights,
+            networks: Networks::default(),
+            must_enrol: false,
+            expires_at,
+            proved_at: None,
+            browser: None,
+            written_at: AtomicI64::new(i64::MAX),
+        }))
+    }
+
+    /// Remembers that the session was used, at most once a minute, without keeping the request waiting.
     fn touch(&self, tenant: &Tenant, known: &Verified, now: i64) {
         if let Some(browser) = &known.browser {
             browser.seen_at.store(now, Ordering::Relaxed);
@@ -320,17 +379,11 @@ impl Access {
             return;
         }
         let (db, tenant) = (self.0.db.clone(), tenant.clone());
-        let (credential, session) = (known.credential, known.browser.as_ref().map(|browser| browser.session));
+        let Some(session) = known.browser.as_ref().map(|browser| browser.session) else { return };
         tokio::spawn(async move {
-            let written = db
-                .in_tenant(&tenant, async |tx| match (credential, session) {
-                    (Credential::ApiKey(key), _) => keys_store::touch_key(tx, key).await,
-                    (_, Some(session)) => store::touch_session(tx, session).await,
-                    _ => Ok(()),
-                })
-                .await;
-            if let Err(error) = written {
-                tracing::warn!(%error, "the last use of a credential was not written down");
+            let touch = async |tx: &TenantTx| store::touch_session(tx, session).await;
+            if let Err(error) = db.in_tenant(&tenant, touch).await {
+                tracing::warn!(%error, "the last use of a session was not written down");
             }
         });
     }
@@ -367,7 +420,7 @@ impl Held {
 
     /// An access token or an API key.
     pub fn token(access: &Access, tenant: &Tenant, token: &str, origin: Option<Origin>) -> Self {
-        let kind = if token.starts_with(KEY_PREFIX) { Kind::ApiKey } else { Kind::AccessToken };
+        let kind = Kind::of_bearer(token);
         let token: String = token.chars().take(TOKEN_MAX_BYTES).collect();
         Self { access: access.clone(), tenant: tenant.clone(), kind, token: token.into(), origin }
     }
@@ -377,11 +430,13 @@ impl Held {
         self.kind == Kind::Session
     }
 
-    /// Whom it stands for at this moment, if it still counts.
+    /// Whom it stands for at this moment, if it still counts. 403 for a key that came from where it does not count.
     pub async fn by(&self) -> Result<Option<By>> {
         let found = self.access.looked_up(&self.tenant, self.kind, self.token.expose_secret()).await?;
-        let found = found.filter(|found| !found.must_enrol);
-        Ok(found.map(|found| found.by_from(&self.tenant, self.origin.clone())))
+        let Some(found) = found.filter(|found| !found.must_enrol) else { return Ok(None) };
+        let by = found.by_from(&self.tenant, self.origin.clone());
+        self.access.must_count_from_there(&found, &by).await?;
+        Ok(Some(by))
     }
 }
 
@@ -420,6 +475,7 @@ impl Person {
             credential: Credential::Staff(self.id),
             actor: Actor { kind: ActorKind::Staff, id: Some(self.id.0), label: self.name },
             rights: self.rights,
+            networks: Networks::default(),
             must_enrol: self.must_enrol,
             expires_at,
             proved_at: Some(self.proved_at),

@@ -7,7 +7,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::{by::By, gate::Access, right::Right};
 use crate::{
-    error::Error,
+    error::{Error, Result},
     tenancy::Tenant,
     web::{RateLimits, StandingNote},
 };
@@ -42,15 +42,21 @@ impl<'a, R: Right> ApiExtractor<'a> for ApiUser<R> {
         let tenant = request.extensions().get::<Tenant>().ok_or_else(tenant_missing)?;
         let access = request.extensions().get::<Access>().ok_or_else(|| Error::internal("no access"))?;
         let by = access.api_caller(request, tenant).await?;
-        if let (Some(limits), Some(note)) = (
-            request.extensions().get::<std::sync::Arc<RateLimits>>(),
-            request.extensions().get::<StandingNote>(),
-        ) {
-            limits.credential(by.credential_id(), note)?;
-        }
-        by.require::<R>()?;
+        let admitted = admit::<R>(request, &by);
+        access.count_use(&by, admitted.is_err());
+        admitted?;
         Ok(Self(by, PhantomData))
     }
+}
+
+/// Within the limits of this credential, and with the right that is asked for.
+fn admit<R: Right>(request: &Request, by: &By) -> Result<()> {
+    if let (Some(limits), Some(note)) =
+        (request.extensions().get::<std::sync::Arc<RateLimits>>(), request.extensions().get::<StandingNote>())
+    {
+        limits.credential(by.credential_id(), note)?;
+    }
+    by.require::<R>()
 }
 
 pub(super) fn tenant_missing() -> Error {

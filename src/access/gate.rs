@@ -8,6 +8,8 @@ use super::{
     by::By,
     company::Company,
     credentials::{CacheKey, Verified},
+    keys::Usage,
+    machines::{Configured, MachineKeys},
     right::Catalogue,
     shell::{Frame, NavItem},
     signing::SigningKeys,
@@ -20,7 +22,7 @@ use crate::{
     outbound::Outbound,
     secrets::{SecretKey, SecretStore, TenantKeys, deployment_key},
     tenancy::{News, Registry, Tenant},
-    types::{SessionId, StaffId, TenantId},
+    types::{FileId, SessionId, StaffId, TenantId},
     web::Pages,
 };
 
@@ -35,6 +37,7 @@ pub struct PageCaller {
     pub staff: StaffId,
     pub name: String,
     pub email: String,
+    pub avatar: Option<FileId>,
     /// The names of the person's roles, joined.
     pub role: String,
     /// A role asks for a second factor, and they have none: they set it up and do nothing else.
@@ -60,6 +63,11 @@ pub(super) struct Parts {
     pub issuers: Issuers,
     pub verified: moka::future::Cache<CacheKey, Arc<Verified>>,
     pub companies: moka::future::Cache<TenantId, Arc<Company>>,
+    /// Whose tokens machine clients may come with.
+    pub machines: moka::future::Cache<TenantId, Arc<Configured>>,
+    pub machine_keys: MachineKeys,
+    /// How often keys were used, until it is written down.
+    pub usage: Usage,
 }
 
 /// The deployment's keys that access works with.
@@ -101,9 +109,12 @@ impl Access {
             nav,
             pages,
             keys,
-            issuers: Issuers::new(outbound),
+            issuers: Issuers::new(outbound.clone()),
+            machine_keys: MachineKeys::new(outbound),
+            machines: moka::future::Cache::new(CACHED_COMPANIES),
             verified: moka::future::Cache::new(CACHED_CREDENTIALS),
             companies: moka::future::Cache::new(CACHED_COMPANIES),
+            usage: Usage::default(),
         }))
     }
 

@@ -497,6 +497,7 @@ impl PageUser {
             frame: caller.frame,
             user: Person {
                 initials: shell::initials(&caller.name),
+                avatar_url: caller.avatar.map(super::profile_pages::own_url),
                 name: caller.name,
                 email: caller.email,
                 role: caller.role,

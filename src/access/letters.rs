@@ -65,7 +65,7 @@ impl Desk {
             invited_by: letter.invited_by.unwrap_or_default(),
             brand_name: &self.brand.name,
             brand_color: &self.brand.accent,
-            brand_content: ink_on(&self.brand.accent),
+            brand_content: self.ink(),
             portal_url: &self.portal_url,
         };
         let (text, html, subject) = match letter.invited_by {
@@ -74,11 +74,28 @@ impl Desk {
                 ("mail/reset.txt", "mail/reset.html", format!("Set a new password at {}", self.brand.name))
             }
         };
-        let body = Body { text: self.pages.text(text, &view)?, html: self.pages.text(html, &view)? };
-        let to = EmailAddress::parse(letter.email)
+        self.queue_letter(tx, letter.email, &subject, (text, html, &view), letter.send_before).await
+    }
+
+    /// Queues any letter to somebody of the staff: its templates, of text and of html, and what they show.
+    pub async fn queue_letter(
+        &self,
+        tx: &TenantTx,
+        email: &str,
+        subject: &str,
+        (text, html, view): (&str, &str, &impl Serialize),
+        send_before: DateTime<Utc>,
+    ) -> Result<()> {
+        let body = Body { text: self.pages.text(text, view)?, html: self.pages.text(html, view)? };
+        let to = EmailAddress::parse(email)
             .map_err(|wrong| Error::internal(format!("an address of staff: {}", wrong.detail)))?;
-        mail::queue(tx, &self.keys, &Letter::new(to, &subject, body, letter.send_before)).await?;
+        mail::queue(tx, &self.keys, &Letter::new(to, subject, body, send_before)).await?;
         Ok(())
+    }
+
+    /// What is written on the tenant's colour.
+    pub fn ink(&self) -> &'static str {
+        ink_on(&self.brand.accent)
     }
 }
 

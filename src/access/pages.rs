@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::{
     credentials::{TokenHash, hash_of},
     guard::{Bare, CheckedForm, Guarded, PageUser, Visitor},
+    keys,
     mfa::{self, Entered},
+    profile::{Profile, ProfileChanges},
     right::{Enrolling, SignedIn},
     sessions::{Begun, COOKIE, Stay},
     sign_in::AtDoor,
@@ -46,8 +48,9 @@ pub fn pages(table: &mut RouteTable) {
     super::passkeys::pages(table);
     super::passkeys::own_pages(table);
     super::proof::pages(table);
+    super::profile_pages::pages(table);
     sso::pages(table);
-    super::keys_pages::pages(table);
+    keys::pages(table);
 }
 
 /// Where to go after signing in: a path of this very host, or the start.
@@ -212,10 +215,23 @@ async fn sign_out(user: PageUser) -> Result<Response> {
 #[derive(Serialize)]
 struct AccountPage {
     profile_form: FormView,
+    picture_form: FormView,
+    keys: Vec<KeyRow>,
+    can_see_keys: bool,
     password_form: FormView,
     sessions: Vec<SessionRow>,
     end_others_action: &'static str,
     has_mfa: bool,
+}
+
+/// A key that the person made.
+#[derive(Serialize)]
+struct KeyRow {
+    name: String,
+    prefix: String,
+    state: &'static str,
+    last_used: Option<Moment>,
+    href: String,
 }
 
 #[derive(Serialize)]
@@ -244,25 +260,50 @@ impl SessionRow {
     }
 }
 
-fn profile_form(user: &PageUser) -> FormView {
-    FormView::empty("/account/profile", &["name"]).with("name", &user.shell.user.name)
+fn profile_form(profile: &Profile) -> FormView {
+    FormView::empty("/account/profile", &["name", "phone"])
+        .with("name", &*profile.name)
+        .with("phone", profile.phone.clone().unwrap_or_default())
 }
 
 fn password_form() -> FormView {
     FormView::empty("/account/password", &["current_password", "new_password"])
 }
 
-async fn account_page(user: &PageUser, profile_form: FormView, password_form: FormView) -> Result<Response> {
-    let is_wrong =
-        [&profile_form, &password_form].iter().any(|f| !f.errors.is_empty() || !f.summary.is_empty());
+/// What of the page is shown again because something was wrong with it; the rest is as it is kept.
+#[derive(Default)]
+struct Again {
+    profile: Option<FormView>,
+    picture: Option<FormView>,
+    password: Option<FormView>,
+}
+
+async fn account_page(user: &PageUser, again: Again) -> Result<Response> {
+    let is_wrong = again.profile.is_some() || again.picture.is_some() || again.password.is_some();
     let status = if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let look = async |tx: &TenantTx| {
-        Ok((store::list_sessions(tx, user.staff).await?, mfa::is_on(tx, user.staff).await?))
+        let stays = store::list_sessions(tx, user.staff).await?;
+        Ok((stays, mfa::is_on(tx, user.staff).await?, keys::list_keys_of(tx, user.staff).await?))
     };
-    let (stays, has_mfa) = user.access.0.db.read_tenant(user.tenant(), look).await?;
+    let (stays, has_mfa, keys) = user.access.0.db.read_tenant(user.tenant(), look).await?;
+    let profile = match again.profile {
+        Some(form) => form,
+        None => profile_form(&user.access.own_profile(&user.by).await?),
+    };
+    let zone = user.tenant().time_zone.0;
+    let key = |key: keys::ApiKey| KeyRow {
+        state: key.status_at(chrono::Utc::now()),
+        last_used: key.last_used_at.map(|at| Moment::at(at, zone)),
+        href: format!("/api-keys/{}", key.id),
+        name: key.name,
+        prefix: key.prefix,
+    };
     let view = AccountPage {
-        profile_form,
-        password_form,
+        profile_form: profile,
+        picture_form: again.picture.unwrap_or_else(picture_form),
+        keys: keys.into_iter().map(key).collect(),
+        can_see_keys: user.by.require::<keys::ViewApiKeys>().is_ok(),
+        password_form: again.password.unwrap_or_else(password_form),
         sessions: stays.into_iter().map(|stay| SessionRow::of(stay, user)).collect(),
         end_others_action: "/account/sessions/end-others",
         has_mfa,
@@ -270,18 +311,34 @@ async fn account_page(user: &PageUser, profile_form: FormView, password_form: Fo
     user.render_with(status, "access/account.html", "Your account", &view)
 }
 
+fn picture_form() -> FormView {
+    FormView::empty("/account/avatar", &["avatar"])
+}
+
+/// The account's page once more, with what was wrong with a picture.
+pub(super) async fn refused_picture(user: &PageUser, error: Error) -> Result<Response> {
+    let shown = picture_form().failed(error)?;
+    account_page(user, Again { picture: Some(shown), ..Again::default() }).await
+}
+
 #[handler]
 async fn show_account(user: PageUser) -> Result<Response> {
-    account_page(&user, profile_form(&user), password_form()).await
+    account_page(&user, Again::default()).await
 }
 
 #[handler]
 async fn change_profile(user: PageUser, form: CheckedForm) -> Result<Response> {
-    match user.access.rename_self(&user.by, form.get("name")).await {
-        Ok(()) => Ok(user.then("/account", &Flash::success("Profile saved."))),
+    let change = async {
+        let phone = form.has("phone").then(|| form.get("phone"));
+        let changes = ProfileChanges::parse(Some(form.get("name")), phone, &user.tenant().country)?;
+        user.access.change_profile(&user.by, &changes).await
+    };
+    match change.await {
+        Ok(_) => Ok(user.then("/account", &Flash::success("Profile saved."))),
         Err(error) => {
-            let shown = profile_form(&user).typed(&form).failed(error)?;
-            account_page(&user, shown, password_form()).await
+            let names = ["name", "phone"];
+            let shown = FormView::empty("/account/profile", &names).typed(&form).failed(error)?;
+            account_page(&user, Again { profile: Some(shown), ..Again::default() }).await
         }
     }
 }
@@ -299,7 +356,7 @@ async fn change_password(user: PageUser, form: CheckedForm) -> Result<Response> 
         }
         Err(error) => {
             let shown = password_form().failed(error)?;
-            account_page(&user, profile_form(&user), shown).await
+            account_page(&user, Again { password: Some(shown), ..Again::default() }).await
         }
     }
 }

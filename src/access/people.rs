@@ -17,7 +17,7 @@ use super::{
     roles::{self, NewRole, Role, RoleChanges},
     sessions::{Stay, end_stays},
     sso,
-    staff::{self, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark},
+    staff::{self, Decided, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark},
     store,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     secrets::TenantKeys,
     tenancy::{Resolver, Tenant},
-    types::{Cursor, EmailAddress, Limit, RoleId, StaffId},
+    types::{Cursor, EmailAddress, Limit, RoleId, SessionId, StaffId},
     web::Origin,
 };
 
@@ -82,7 +82,8 @@ impl People {
         self.0.access.0.db.read_tenant(tenant, f).await
     }
 
-    async fn desk(&self, tenant: &Tenant) -> Result<Desk> {
+    /// What writing to this tenant's people takes.
+    pub(super) async fn desk(&self, tenant: &Tenant) -> Result<Desk> {
         Ok(Desk {
             pages: self.0.access.pages().clone(),
             keys: self.0.keys.of(tenant.id()).await?,
@@ -111,6 +112,12 @@ impl People {
 
     pub async fn get_role(&self, by: &By, id: RoleId) -> Result<Role> {
         self.read(&by.tenant, async |tx| roles::get_role(tx, id).await).await
+    }
+
+    /// Two roles, as they are at the same moment.
+    pub async fn get_roles(&self, by: &By, a: RoleId, b: RoleId) -> Result<(Role, Role)> {
+        let look = async |tx: &TenantTx| Ok((roles::get_role(tx, a).await?, roles::get_role(tx, b).await?));
+        self.read(&by.tenant, look).await
     }
 
     pub async fn create_role(&self, by: &By, new: &NewRole) -> Result<Role> {
@@ -240,6 +247,25 @@ impl People {
             store::list_sessions(tx, member.id).await
         };
         self.read(&by.tenant, look).await
+    }
+
+    /// What decides whether a person has a right. Asks for the right to see roles, too: the answer tells what they hold.
+    pub async fn why(&self, by: &By, id: StaffId, right: &str) -> Result<(Member, Decided)> {
+        by.require::<roles::ViewRoles>()?;
+        let member = self.get_staff(by, id).await?;
+        let decided = staff::decided(&member, by.tenant.status, self.catalogue().find(right));
+        Ok((member, decided))
+    }
+
+    /// Ends one stay of a colleague's.
+    pub async fn end_session_of(&self, by: &By, id: StaffId, session: SessionId) -> Result<Member> {
+        let catalogue = self.catalogue();
+        let end = async |tx: &TenantTx| {
+            let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
+            staff::end_session_of(tx, by, &member, session).await?;
+            Ok(member)
+        };
+        self.0.access.change(&by.tenant, end).await
     }
 
     /// Signs a colleague out everywhere.

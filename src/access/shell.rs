@@ -86,6 +86,8 @@ pub struct Person {
     pub name: String,
     pub email: String,
     pub initials: String,
+    /// Their picture, where they have put one up.
+    pub avatar_url: Option<String>,
     /// The names of the person's roles.
     pub role: String,
 }

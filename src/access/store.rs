@@ -32,7 +32,7 @@ pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Resul
     tx.query(
         concat!(
             "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, coalesce(p.proved_at, p.created_at) AS proved_at,
-            s.id AS staff_id, s.name, s.email, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
+            s.id AS staff_id, s.name, s.email, s.avatar_file_id, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
             has_second_factor!(),
             " AS has_mfa
          FROM portal_session p
@@ -343,11 +343,6 @@ pub(super) async fn set_own_password(
         )
         .await?;
     Ok(touched == 1)
-}
-
-pub(super) async fn set_own_name(tx: &TenantTx, staff: StaffId, name: &str) -> Result<()> {
-    tx.execute("UPDATE staff SET name = $2, updated_at = now() WHERE id = $1", &[&staff, &name]).await?;
-    Ok(())
 }
 
 /// Whom a landing code is for; it counts no more. It is of no use to somebody who has set up a second factor since.

@@ -17,6 +17,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const FIGURES_EVERY: Duration = Duration::from_secs(300);
 const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(1);
 const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
+const KEY_USE_EVERY: Duration = Duration::from_secs(2);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
 /// Runs `work` now and then until told to stop. A failure is logged and tried again at the next turn.
@@ -83,9 +84,18 @@ async fn recheck_domains(app: App) -> Result<()> {
 
 /// What a web process does beside its requests.
 pub async fn attend(app: App, stop: CancellationToken) {
-    every("rate limits", LIMITS_EVERY, stop, move || {
-        app.limits.sweep();
-        std::future::ready(Ok(()))
-    })
-    .await;
+    let access = app.access.clone();
+    tokio::join!(
+        every("use of API keys", KEY_USE_EVERY, stop.clone(), move || {
+            let access = access.clone();
+            async move {
+                access.write_use().await;
+                Ok(())
+            }
+        }),
+        every("rate limits", LIMITS_EVERY, stop, move || {
+            app.limits.sweep();
+            std::future::ready(Ok(()))
+        }),
+    );
 }

@@ -71,6 +71,7 @@ pub async fn serve(
         tasks.spawn(background::work(app.clone(), stop.clone()));
     }
     let draining = Draining::default();
+    let access = app.access.clone();
     let front = Front::new(app, draining.clone());
     ready(address);
     let told = async move {
@@ -90,6 +91,8 @@ pub async fn serve(
     if tokio::time::timeout(grace, finishing).await.is_err() {
         tracing::warn!("background work did not end in time; its leases will run out");
     }
+    // No request comes any more: what was counted last is written down.
+    access.write_use().await;
     if let Some(serving) = measuring
         && let Err(error) = serving.await
     {

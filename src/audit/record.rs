@@ -33,6 +33,8 @@ pub enum ActorKind {
     Subscriber,
     /// The platform's support, under the grant that the id names.
     Support,
+    /// A program with a token of an outside issuer; its label is the token's subject and the issuer.
+    Machine,
 }
 
 impl ActorKind {
@@ -45,6 +47,7 @@ impl ActorKind {
             Self::Anonymous => "anonymous",
             Self::Subscriber => "subscriber",
             Self::Support => "support",
+            Self::Machine => "machine",
         }
     }
 }

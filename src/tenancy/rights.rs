@@ -5,6 +5,8 @@ use crate::types::SchemaName;
 /// Table and rights. Whatever is not here, the tenant's role cannot touch.
 pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("api_key", "SELECT, INSERT, UPDATE"),
+    ("api_key_day", "SELECT, INSERT, UPDATE, DELETE"),
+    ("api_key_warning", "SELECT, INSERT"),
     ("area", "SELECT, INSERT, UPDATE, DELETE"),
     ("audit_event", "SELECT, INSERT"),
     ("audit_seal", "SELECT"),
@@ -39,6 +41,8 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("installation", "SELECT, INSERT, UPDATE"),
     ("lcp", "SELECT, INSERT, UPDATE, DELETE"),
     ("ledger_entry", "SELECT, INSERT"),
+    ("machine_issuer", "SELECT, INSERT, UPDATE"),
+    ("machine_role", "SELECT, INSERT, DELETE"),
     ("mail", "SELECT, INSERT, UPDATE, DELETE"),
     ("message", "SELECT, INSERT, UPDATE"),
     ("message_count", "SELECT, INSERT, UPDATE"),

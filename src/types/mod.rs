@@ -69,6 +69,11 @@ impl Check {
         parsed.map_err(|wrong| self.wrong.push(wrong.at(field))).ok()
     }
 
+    /// Keeps a value of many entries, or remembers what is wrong with each of them.
+    pub fn fields<T>(&mut self, parsed: Result<T, Vec<FieldError>>) -> Option<T> {
+        parsed.map_err(|wrong| self.wrong.extend(wrong)).ok()
+    }
+
     pub fn wrong(&mut self, field: &'static str, code: &'static str, detail: impl Into<String>) {
         self.wrong.push(FieldError::new(field, code, detail));
     }

@@ -53,7 +53,7 @@ pub fn document(spec: &str) -> Value {
     name_dates(&mut document);
     let schemes = json!({ CREDENTIAL: {
         "type": "http", "scheme": "bearer",
-        "description": "An access token from /auth/token, or an API key (lm_live_...)."
+        "description": "An access token from /auth/token, an API key (lm_live_...), or a token of the provider's outside issuer for machine clients."
     }});
     if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
         components.insert("securitySchemes".into(), schemes);

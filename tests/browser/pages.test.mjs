@@ -13,7 +13,7 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
+  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
@@ -43,6 +43,11 @@ before(async () => {
   ids["/customers"] = await idOf(page, "/customers", /\/customers\/([0-9a-f-]{36})/);
   ids["/areas"] = await idOf(page, "/areas", /\/areas\/([0-9a-f-]{36})/);
   ids["/roles"] = await idOf(page, "/roles", /\/roles\/([0-9a-f-]{36})/);
+  await page.goto(`${server.at(SLUG)}/api-keys`);
+  await page.fill("#new-key [name=name]", "Every page");
+  await page.check("#new-key input[value='customers.read']");
+  await page.click("#new-key button[type=submit]");
+  ids["/api-keys"] = await idOf(page, "/api-keys", /\/api-keys\/([0-9a-f-]{36})/);
   ids["/staff"] = await idOf(page, "/staff", /\/staff\/([0-9a-f-]{36})/);
   const plant = await buildPlant(page, server.at(SLUG));
   ids["/plant/lcps"] = plant.lcp.split("/").pop();

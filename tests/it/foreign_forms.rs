@@ -190,6 +190,12 @@ const FORMS: &[Place] = &[
     Place("/campaigns/:id", "kept_segment=area:", "areas", CAMPAIGN),
     Place("/staff", "roles", "roles", "name=No Body&email=nobody@walk.example"),
     Place("/staff/:id", "roles", "roles", "name=No Body&email=nobody@walk.example"),
+    Place(
+        "/settings/machine-clients",
+        "role_id",
+        "roles",
+        "issuer=https://id.walk.example&audience=x&algorithms=RS256&role_claim=roles&value=x",
+    ),
     Place("/settings/sso", "default_role_id", "roles", "preset=google&client_id=x&domains=walk.example"),
     Place("/staff/:id/ownership", "role_id", "roles", "current_password=lively+otter+paints+42+fences"),
 ];
@@ -209,6 +215,8 @@ const WITHOUT: &[&str] = &[
     "/messages/:id/retry",
     "/deliveries/:id/cancel",
     "/deliveries/:id/retry",
+    "/account/avatar",
+    "/account/avatar/remove",
     "/account/mfa/begin",
     "/account/mfa/confirm",
     "/account/mfa/off",
@@ -225,8 +233,10 @@ const WITHOUT: &[&str] = &[
     "/account/sessions/:id/end",
     "/account/sessions/end-others",
     "/api-keys",
-    "/api-keys/:id/regenerate",
+    "/api-keys/:id",
+    "/api-keys/:id/old-secret/end",
     "/api-keys/:id/revoke",
+    "/api-keys/:id/rotate",
     "/areas",
     "/areas/:id",
     "/areas/:id/delete",
@@ -331,6 +341,7 @@ const WITHOUT: &[&str] = &[
     "/staff/:id/invitation/revoke",
     "/staff/:id/mfa/remove",
     "/staff/:id/reset-link",
+    "/staff/:id/sessions/:session/end",
     "/staff/:id/sessions/end",
     "/settings/plan",
     "/settings/support",
@@ -385,6 +396,10 @@ fn first<'a>(ids: &'a Ids, collection: &str) -> &'a str {
 /// The path with ids of these rows.
 fn path_of(path: &str, ids: &Ids) -> String {
     let path = path.replace(":number", "7");
+    let path = match path.split_once("/:session") {
+        Some((before, after)) => format!("{before}/{}{after}", first(ids, "staff/{id}/sessions")),
+        None => path,
+    };
     let path = match path.split_once("/:file") {
         Some((before, after)) => {
             format!("{before}/{}{after}", first(ids, "tickets/{id}/attachments"))

@@ -17,10 +17,12 @@ use crate::{
 
 /// Which collection an id of this name is of. A name that is missing here fails the test.
 const NAMES: &[(&str, &str)] = &[
+    ("a", "roles"),
     ("account_id", "message-accounts"),
     ("account_ids", "message-accounts"),
     ("actor", "staff"),
     ("area_id", "areas"),
+    ("b", "roles"),
     ("assigned_to", "staff"),
     ("contact_id", "contacts"),
     ("contact_ids", "contacts"),
@@ -113,6 +115,8 @@ fn known(name: &str) -> Option<Value> {
         "every" => json!("day"),
         "email" => json!("somebody@walk.example"),
         "preset" => json!("google"),
+        "issuer" => json!("https://id.walk.example"),
+        "algorithms" => json!("RS256"),
         "domains" => json!("walk.example"),
         "current_password" => json!(PASSWORD),
         "channel" | "channels" => json!("sms"),
@@ -160,6 +164,12 @@ pub async fn ids_of(api: &Api, document: &Value) -> Ids {
     }
     let payments = api.get("/api/v1/payments").await.expect(200);
     ids.insert("receipts".into(), vec![text(&payments, "/items/0/receipt_id")]);
+    for person in ids["staff"].clone() {
+        let stays = api.get(&format!("/api/v1/staff/{person}/sessions")).await.expect(200);
+        if let Some(stay) = id_of(&stays["items"][0]) {
+            ids.insert("staff/{id}/sessions".into(), vec![stay]);
+        }
+    }
     for ticket in ids["tickets"].clone() {
         let files = api.get(&format!("/api/v1/tickets/{ticket}/attachments")).await.expect(200);
         if let Some(file) = id_of(&files["items"][0]) {
@@ -237,6 +247,7 @@ impl Operation<'_> {
                 ("channel", _) => "sms",
                 ("name", _) => "daily-collection",
                 ("slug", _) => "some-slug",
+                ("right", _) => "customers.view",
                 _ => panic!("what is {name} of {}?", self.name()),
             };
             path.replace(&format!("{{{name}}}"), value)
@@ -417,6 +428,8 @@ fn is_id(operation: &Operation<'_>, parameter: &Value) -> bool {
 pub async fn furnished() -> (Tenant, Api) {
     let tenant = tenant().await;
     let api = tenant.api().await;
+    // A stay of the owner, for what ends one.
+    tenant.browser().await;
     let mut walk = Walk::new(&api, &tenant.owner_id);
     walk.areas_and_customers().await;
     walk.imports().await;

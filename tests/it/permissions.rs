@@ -185,6 +185,7 @@ fn the_file_keeps_to_what_the_roles_are() {
         let is_owners = line.path.ends_with("/erase")
             || line.path == "/roles/:id/mfa"
             || line.path.ends_with("/settings/sso")
+            || line.path.ends_with("/settings/machine-clients")
             || line.path.ends_with("/ownership")
             || line.method != "GET" && line.path.ends_with("/settings/plan")
             || line.path.starts_with("/settings/support");

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     ManageRoles, ViewRoles,
+    compare::{Category, Compared, Comparison, compare},
     model::{NewRole, Role, RoleChanges},
 };
 use crate::{
@@ -142,6 +143,55 @@ pub struct PermissionList {
     items: Vec<PermissionCategory>,
 }
 
+/// A right, and which of two roles holds it.
+#[derive(Debug, Serialize, Object)]
+pub struct ComparedRight {
+    code: String,
+    label: String,
+    in_a: bool,
+    in_b: bool,
+    differs: bool,
+}
+
+/// The rights of one feature.
+#[derive(Debug, Serialize, Object)]
+pub struct ComparedCategory {
+    category: String,
+    rights: Vec<ComparedRight>,
+}
+
+/// Two roles side by side.
+#[derive(Debug, Serialize, Object)]
+pub struct RoleComparison {
+    a: RoleView,
+    b: RoleView,
+    /// How many rights one of them holds and the other does not.
+    differing: usize,
+    categories: Vec<ComparedCategory>,
+}
+
+impl From<Comparison> for RoleComparison {
+    fn from(compared: Comparison) -> Self {
+        let right = |one: Compared| ComparedRight {
+            code: one.right.code.to_owned(),
+            label: one.right.label.to_owned(),
+            in_a: one.in_a,
+            in_b: one.in_b,
+            differs: one.differs(),
+        };
+        let category = |one: Category| ComparedCategory {
+            category: one.name.to_owned(),
+            rights: one.rights.into_iter().map(right).collect(),
+        };
+        Self {
+            differing: compared.differing,
+            categories: compared.categories.into_iter().map(category).collect(),
+            a: compared.a.into(),
+            b: compared.b.into(),
+        }
+    }
+}
+
 /// Operations on roles.
 pub struct RolesApi {
     people: People,
@@ -196,6 +246,22 @@ impl RolesApi {
             requires_mfa == Some(true),
         )?;
         Ok(Created(self.people.create_role(&by, &new).await?.into()))
+    }
+
+    /// Compare two roles
+    ///
+    /// What each holds of every right, by feature. The owner's role holds everything.
+    #[oai(path = "/roles/compare", method = "get", operation_id = "compare_roles")]
+    async fn compare_roles(
+        &self,
+        by: ApiUser<ViewRoles>,
+        /// One role.
+        a: Query<Uuid>,
+        /// The other.
+        b: Query<Uuid>,
+    ) -> Result<Json<RoleComparison>> {
+        let (a, b) = self.people.get_roles(&by, a.0.into(), b.0.into()).await?;
+        Ok(Json(compare(self.people.catalogue(), a, b).into()))
     }
 
     /// Read a role

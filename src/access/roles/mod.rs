@@ -4,6 +4,8 @@
 //! off, not deleted. Nobody who is not an owner can make, change or give a role that holds more than they hold themselves.
 
 mod api;
+mod compare;
+mod compare_pages;
 mod model;
 mod pages;
 mod rules;

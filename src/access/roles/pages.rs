@@ -35,6 +35,7 @@ pub fn pages(table: &mut RouteTable) {
         .page::<ManageRoles>(Method::POST, "/roles/:id/disable", disable)
         .page::<ManageRoles>(Method::POST, "/roles/:id/enable", enable)
         .page::<ManageRoles>(Method::POST, "/roles/:id/delete", delete);
+    super::compare_pages::pages(table);
 }
 
 #[derive(Serialize)]
@@ -105,7 +106,7 @@ fn path_of(id: RoleId) -> String {
     format!("/roles/{id}")
 }
 
-fn id_of(text: &str) -> Result<RoleId> {
+pub fn id_of(text: &str) -> Result<RoleId> {
     text.parse().map_err(|_no_id| Error::not_found("role"))
 }
 

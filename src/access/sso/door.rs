@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     id_token::{self, Claims, Expected, Person},
-    issuer::{Exchange, Issuer, Told},
+    issuer::{Exchange, Issuer},
     settings::Sso,
     store::{self, Attempt, Known, Mark},
 };
@@ -17,6 +17,7 @@ use crate::{
     access::{
         by::By,
         credentials::{TokenHash, hash_of},
+        key_sets::Told,
         mfa::{self, Entered},
         sessions::{self, random_token},
         sign_in::{AtDoor, record_sign_in},

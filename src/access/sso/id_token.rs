@@ -1,10 +1,9 @@
 //! What an identity token says, and whether it is to be believed. Pure.
 
-use jsonwebtoken::{
-    Algorithm, DecodingKey, Validation, decode, decode_header,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
-};
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::Jwk};
 use serde::Deserialize;
+
+use crate::access::key_sets::algorithm_of;
 
 /// Clocks may differ by a minute.
 const LEEWAY_SECONDS: u64 = 60;
@@ -60,20 +59,6 @@ pub struct Expected<'a> {
 /// The name of the key that a token says it was signed with. Nothing else of its head is looked at: no address in it, and no key.
 pub fn kid_of(token: &str) -> Option<Option<String>> {
     decode_header(token).ok().map(|header| header.kid)
-}
-
-/// The one algorithm that a key is for, whatever a token says.
-pub fn algorithm_of(key: &Jwk) -> Option<Algorithm> {
-    if matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption)) {
-        return None;
-    }
-    match &key.algorithm {
-        AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
-        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
-            Some(Algorithm::ES256)
-        }
-        _ => None,
-    }
 }
 
 /// The claims, when the key signed them and they are of this attempt; else why not.

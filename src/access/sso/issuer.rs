@@ -1,29 +1,22 @@
 //! An issuer, as it is asked over the network: what it says of itself, its keys, a code's token. Only addresses of its own document
 //! are called, never one of a token, and only by the guarded client.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::jwk::Jwk;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use url::Url;
 
-use super::id_token::{self, Person};
-use crate::outbound::{Answer, Failure, Outbound, Request};
+use super::id_token::Person;
+use crate::{
+    access::key_sets::{KeySet, NoKey, Told, document_of, failed, read, unreadable},
+    outbound::{Outbound, Request},
+};
 
-/// What an issuer says of itself, and its keys, are believed for an hour.
+/// What an issuer says of itself is believed for an hour.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
-/// A key that is not known is asked for, but not more often than this: made-up names cost nothing.
-const ASKED_AT_MOST: Duration = Duration::from_secs(60);
 const ISSUERS_KEPT: u64 = 5_000;
-const KEYS_MAX: usize = 50;
-
-/// Why an issuer is of no use, in words for people.
-pub type Told<T> = Result<T, String>;
 
 /// The issuers that this process has spoken with. Cheap to clone.
 #[derive(Clone)]
@@ -35,7 +28,6 @@ pub struct Issuers {
 /// An issuer's own document (`OpenID` Connect Discovery 1.0), as far as it is used.
 #[derive(Debug, Deserialize)]
 struct Document {
-    issuer: String,
     authorization_endpoint: Url,
     token_endpoint: Url,
     jwks_uri: Url,
@@ -48,12 +40,7 @@ struct Document {
 /// One issuer that has told of itself.
 pub struct Issuer {
     document: Document,
-    keys: Mutex<Option<Keys>>,
-}
-
-struct Keys {
-    at: Instant,
-    all: Vec<Jwk>,
+    keys: KeySet,
 }
 
 /// What a code is exchanged with.
@@ -80,18 +67,6 @@ struct Userinfo {
     person: Person,
 }
 
-fn failed(failure: &Failure) -> String {
-    format!("The issuer could not be asked. {}", failure.detail())
-}
-
-fn read<T: serde::de::DeserializeOwned>(answer: &Answer, what: &str) -> Told<T> {
-    if !answer.is_success() {
-        return Err(format!("The issuer answered {} when it was asked for {what}.", answer.status));
-    }
-    serde_json::from_slice(&answer.body)
-        .map_err(|_odd| format!("The issuer's answer about {what} cannot be read."))
-}
-
 impl Issuers {
     pub fn new(outbound: Outbound) -> Self {
         let known = moka::future::Cache::builder().max_capacity(ISSUERS_KEPT).time_to_live(KEPT_FOR).build();
@@ -105,30 +80,18 @@ impl Issuers {
     }
 
     async fn discover(&self, name: &str) -> Told<Issuer> {
-        let address = format!("{}/.well-known/openid-configuration", name.trim_end_matches('/'));
-        let url = Url::parse(&address).map_err(|_odd| "The issuer is no address.".to_owned())?;
-        let answer = self.outbound.send(Request::get(url)).await.map_err(|failure| failed(&failure))?;
-        let document: Document = read(&answer, "itself")?;
-        if document.issuer != name {
-            return Err(format!("The issuer calls itself {}, and not {name}.", shortened(&document.issuer)));
-        }
-        Ok(Issuer { document, keys: Mutex::new(None) })
+        let document = document_of(&self.outbound, name).await?;
+        let document: Document = serde_json::from_value(document).map_err(|_odd| unreadable("itself"))?;
+        let keys = KeySet::at(document.jwks_uri.clone());
+        Ok(Issuer { document, keys })
     }
 
     /// The key of this name, or the only one when a token names none. One that is not known is looked for once a minute at most.
     pub async fn key(&self, issuer: &Issuer, kid: Option<&str>) -> Told<Jwk> {
-        let mut kept = issuer.keys.lock().await;
-        let found = kept.as_ref().filter(|keys| keys.at.elapsed() < KEPT_FOR).and_then(|keys| keys.find(kid));
-        if let Some(key) = found {
-            return Ok(key);
-        }
-        if kept.as_ref().is_none_or(|keys| keys.at.elapsed() >= ASKED_AT_MOST) {
-            let request = Request::get(issuer.document.jwks_uri.clone());
-            let answer = self.outbound.send(request).await.map_err(|failure| failed(&failure))?;
-            *kept = Some(Keys { at: Instant::now(), all: keys_of(&read(&answer, "its keys")?) });
-        }
-        let found = kept.as_ref().and_then(|keys| keys.find(kid));
-        found.ok_or_else(|| "The issuer does not know the key that signed this.".to_owned())
+        issuer.keys.key(&self.outbound, kid).await.map_err(|missing| match missing {
+            NoKey::Unknown => "The issuer does not know the key that signed this.".to_owned(),
+            NoKey::Unreachable(told) => told,
+        })
     }
 
     /// Exchanges a code for tokens.
@@ -184,29 +147,6 @@ impl Issuer {
     }
 }
 
-impl Keys {
-    fn find(&self, kid: Option<&str>) -> Option<Jwk> {
-        match kid {
-            Some(kid) => self.all.iter().find(|key| key.common.key_id.as_deref() == Some(kid)).cloned(),
-            None => match self.all.as_slice() {
-                [only] => Some(only.clone()),
-                _ => None,
-            },
-        }
-    }
-}
-
-/// Those that can be used here; an issuer may have others beside them.
-fn keys_of(set: &serde_json::Value) -> Vec<Jwk> {
-    let all = set.get("keys").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let read = all.filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
-    read.filter(|key| id_token::algorithm_of(key).is_some()).take(KEYS_MAX).collect()
-}
-
 fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }

@@ -16,6 +16,6 @@ mod store;
 pub use api::SsoApi;
 pub(super) use issuer::Issuers;
 pub(super) use pages::pages;
-pub(super) use settings::{forget_identity, only};
+pub(super) use settings::{forget_identity, issuer_address, only, owners_only};
 pub use settings_pages::pages as settings_pages;
 pub(super) use store::{has_identity, is_closed_to, offer};

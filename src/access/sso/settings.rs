@@ -76,22 +76,21 @@ impl Preset {
                     )),
                 }
             }
-            Self::Other => {
-                let url = Url::parse(typed).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-                let plain = url.filter(|url| {
-                    url.has_host()
-                        && url.query().is_none()
-                        && url.fragment().is_none()
-                        && url.username().is_empty()
-                });
-                match plain {
-                    Some(_) if typed.chars().count() <= ISSUER_MAX_CHARS => Ok(typed.to_owned()),
-                    _ => Err(Wrong::new(
-                        "no_issuer",
-                        "This is the issuer's https address, as its own document writes it.",
-                    )),
-                }
-            }
+            Self::Other => issuer_address(typed),
+        }
+    }
+}
+
+/// An issuer's address as its own document writes it: with a host, and without a query, a part or a name in it.
+pub fn issuer_address(typed: &str) -> std::result::Result<String, Wrong> {
+    let url = Url::parse(typed).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    let plain = url.filter(|url| {
+        url.has_host() && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
+    });
+    match plain {
+        Some(_) if typed.chars().count() <= ISSUER_MAX_CHARS => Ok(typed.to_owned()),
+        _ => {
+            Err(Wrong::new("no_issuer", "This is the issuer's https address, as its own document writes it."))
         }
     }
 }
@@ -231,7 +230,8 @@ async fn giveable(tx: &TenantTx, role: Option<RoleId>) -> Result<()> {
     }
 }
 
-fn owners_only(by: &By) -> Result<()> {
+/// 403 unless the caller is an owner.
+pub fn owners_only(by: &By) -> Result<()> {
     if by.rights.is_owner {
         Ok(())
     } else {

@@ -45,6 +45,10 @@ pub struct StaffView {
     id: Uuid,
     name: String,
     email: String,
+    /// As the person wrote it on their own page; E.164 where the country's numbering plan knows it.
+    #[oai(nullable)]
+    phone: Option<String>,
+    has_avatar: bool,
     is_active: bool,
     /// May do everything.
     is_owner: bool,
@@ -71,6 +75,8 @@ impl From<Member> for StaffView {
             is_owner: member.is_owner(),
             name: member.name,
             email: member.email,
+            phone: member.phone,
+            has_avatar: member.avatar.is_some(),
             is_active: member.is_active,
             has_password: member.has_password,
             has_mfa: member.has_mfa,
@@ -181,6 +187,20 @@ impl From<Stay> for StaffSession {
 #[derive(Debug, Serialize, Object)]
 pub struct StaffSessions {
     items: Vec<StaffSession>,
+}
+
+/// What decides whether a person has a right.
+#[derive(Debug, Serialize, Object)]
+pub struct StaffRight {
+    right: String,
+    is_allowed: bool,
+    /// `owner` or `role` where it is allowed; else `no_role`, `role_off`, `second_step_missing`, `invitation_open`, `staff_disabled`, `tenant_not_active` or
+    /// `unknown_right`.
+    reason: String,
+    /// The same as a sentence.
+    detail: String,
+    /// The names of the roles that it comes down to.
+    roles: Vec<String>,
 }
 
 /// What handing the ownership over takes.
@@ -332,6 +352,42 @@ impl StaffApi {
     ) -> Result<Json<StaffSessions>> {
         let stays = self.people.sessions_of(&by, id.0.into()).await?;
         Ok(Json(StaffSessions { items: stays.into_iter().map(StaffSession::from).collect() }))
+    }
+
+    /// End one session of a person
+    ///
+    /// In one browser. 404 for a session that is not theirs or has ended, 403 for a person who may do more than the caller, 409 `own_account`
+    /// for oneself.
+    #[oai(path = "/staff/:id/sessions/:session_id", method = "delete", operation_id = "end_staff_session")]
+    async fn end_staff_session(
+        &self,
+        by: ApiUser<ManageStaff>,
+        id: Path<Uuid>,
+        session_id: Path<Uuid>,
+    ) -> Result<NoContent> {
+        self.people.end_session_of(&by, id.0.into(), session_id.0.into()).await?;
+        Ok(NoContent)
+    }
+
+    /// Ask why a person may do something, or may not
+    ///
+    /// What decides at this moment: the roles that give the right, or what keeps the person from it. Asks for `roles.view`, too.
+    #[oai(path = "/staff/:id/rights/:right", method = "get", operation_id = "explain_staff_right")]
+    async fn explain_staff_right(
+        &self,
+        by: ApiUser<ViewStaff>,
+        id: Path<Uuid>,
+        /// A code of the permission catalogue, such as `customers.view`.
+        right: Path<String>,
+    ) -> Result<Json<StaffRight>> {
+        let (_, decided) = self.people.why(&by, id.0.into(), &right.0).await?;
+        Ok(Json(StaffRight {
+            right: right.0,
+            is_allowed: decided.is_allowed,
+            reason: decided.reason.to_owned(),
+            detail: decided.detail,
+            roles: decided.roles,
+        }))
     }
 
     /// Sign a person out

@@ -11,15 +11,19 @@ mod ownership_pages;
 mod pages;
 mod rules;
 mod store;
+mod why;
+mod why_pages;
 
 pub use api::StaffApi;
 pub use model::{Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark};
-pub(super) use ownership::{end_sessions_of, transfer_ownership};
+pub(super) use ownership::{end_session_of, end_sessions_of, transfer_ownership};
 pub use pages::pages;
 pub(super) use pages::{id_of, path_of, refused};
 pub(super) use rules::{change_staff, create_staff, lock_invited, lock_within_reach, revoke_invitation};
 pub use store::{Colleague, colleagues, count_active as count_active_staff, find_colleague};
 pub(super) use store::{count_by_state, count_members, find_by_email, get_member, list_page};
+
+pub(super) use why::{Decided, decided};
 
 use super::{right::rights, shell::NavItem};
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     access::{by::By, right::Catalogue, roles::may_grant},
     error::{Error, FieldError, Result},
-    types::{Check, EmailAddress, RoleId, StaffId, line},
+    types::{Check, EmailAddress, FileId, RoleId, StaffId, line},
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -21,6 +21,10 @@ pub struct HeldRole {
     pub name: String,
     pub permissions: Vec<String>,
     pub is_owner: bool,
+    /// One that is switched off gives nothing.
+    pub is_active: bool,
+    /// Whoever has it signs in with a second factor.
+    pub requires_mfa: bool,
 }
 
 /// A person who works for the tenant.
@@ -29,6 +33,8 @@ pub struct Member {
     pub id: StaffId,
     pub name: String,
     pub email: String,
+    pub phone: Option<String>,
+    pub avatar: Option<FileId>,
     pub is_active: bool,
     pub has_password: bool,
     /// They chose a password, or accepted the invitation without one.

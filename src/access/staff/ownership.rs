@@ -7,11 +7,11 @@ use super::{
     store,
 };
 use crate::{
-    access::{by::By, roles::lock_owner_role, sessions::end_stays},
+    access::{by::By, roles::lock_owner_role, sessions::end_stays, store as access_store},
     audit::Event,
     db::TenantTx,
     error::{Error, Result},
-    types::{RoleId, StaffId},
+    types::{RoleId, SessionId, StaffId},
 };
 
 /// Makes a colleague the owner in the caller's place, who has `role` from then on. The caller has shown their password again.
@@ -62,11 +62,33 @@ async fn own_role(tx: &TenantTx, id: RoleId) -> Result<HeldRole> {
     role.ok_or_else(|| Error::invalid("role_id", "unknown_role", "There is no such role."))
 }
 
-/// Ends everything that a colleague is signed in to: browsers and programs. The caller has made sure that they are within reach.
-pub async fn end_sessions_of(tx: &TenantTx, by: &By, member: &Member) -> Result<u64> {
+fn not_ones_own(by: &By, member: &Member) -> Result<()> {
     if by.staff() == Some(member.id) {
         return Err(Error::conflict("own_account", "End your own sessions on your account's page."));
     }
+    Ok(())
+}
+
+/// Ends one stay of a colleague's in a browser. The caller has made sure that they are within reach.
+pub async fn end_session_of(tx: &TenantTx, by: &By, member: &Member, session: SessionId) -> Result<()> {
+    if access_store::delete_session(tx, member.id, session).await? == 0 {
+        return Err(Error::not_found("session"));
+    }
+    not_ones_own(by, member)?;
+    let event = Event {
+        action: "staff.session_ended",
+        object_type: "staff",
+        object_id: Some(member.id.0),
+        object_label: &member.name,
+        before: None,
+        after: None,
+    };
+    by.record(tx, event).await
+}
+
+/// Ends everything that a colleague is signed in to: browsers and programs. The caller has made sure that they are within reach.
+pub async fn end_sessions_of(tx: &TenantTx, by: &By, member: &Member) -> Result<u64> {
+    not_ones_own(by, member)?;
     let ended = end_stays(tx, member.id, None).await?;
     let event = Event {
         action: "staff.sessions_ended",

@@ -19,14 +19,15 @@ use crate::{
         right::Owner,
     },
     error::{Error, Result},
-    types::RoleId,
-    web::{Flash, FormView, RouteTable},
+    types::{RoleId, SessionId},
+    web::{Flash, FormView, RouteTable, parts},
 };
 
 /// Mounts them.
 pub fn pages(table: &mut RouteTable) {
     table
         .page::<ManageStaff>(Method::POST, "/staff/:id/sessions/end", end_sessions)
+        .page::<ManageStaff>(Method::POST, "/staff/:id/sessions/:session/end", end_session)
         .page::<Owner>(Method::GET, "/staff/:id/ownership", ask)
         .page::<Owner>(Method::POST, "/staff/:id/ownership", transfer);
 }
@@ -94,6 +95,21 @@ async fn transfer(
             Ok(page(&user, &people, &member, StatusCode::UNPROCESSABLE_ENTITY, shown).await?)
         }
         Err(error) => refused(&user, &path_of(member.id), error),
+    }
+}
+
+#[handler]
+async fn end_session(
+    user: PageUser,
+    path: Path<(String, String)>,
+    people: Data<&People>,
+) -> poem::Result<Response> {
+    let (id, session) = (id_of(&path.0.0)?, parts::id_of::<SessionId>(&path.0.1, "session")?);
+    match people.end_session_of(&user.by, id, session).await {
+        Ok(member) => {
+            Ok(user.then(&path_of(id), &Flash::success(format!("{} was signed out there.", member.name))))
+        }
+        Err(error) => refused(&user, &path_of(id), error),
     }
 }
 

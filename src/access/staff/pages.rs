@@ -11,12 +11,14 @@ use uuid::Uuid;
 use super::{
     ManageStaff, ViewStaff,
     model::{HeldRole, Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, is_self, may_give},
+    why_pages::{WhyView, why_view},
 };
 use crate::{
     access::{
         guard::{CheckedForm, Guarded, PageUser},
         pages::device_of,
         people::{Invitation, Link, People},
+        profile_pages::url_of,
         shell::initials,
     },
     error::{Error, Result},
@@ -59,6 +61,8 @@ struct StaffLine {
     name: String,
     email: String,
     initials: String,
+    avatar_url: Option<String>,
+    phone: Option<String>,
     roles: Vec<String>,
     is_owner: bool,
     is_active: bool,
@@ -88,6 +92,7 @@ struct Pager {
 #[derive(Serialize)]
 struct FormPage {
     person: Option<PersonCard>,
+    why: Option<WhyView>,
     roles: Vec<RoleChoice>,
     chosen_roles: Vec<String>,
     form: FormView,
@@ -120,6 +125,7 @@ struct PersonCard {
 
 #[derive(Serialize)]
 struct StayLine {
+    end_action: String,
     device: String,
     address: String,
     last_seen: Moment,
@@ -162,6 +168,13 @@ struct ListQuery {
     #[serde(default)]
     state: String,
     cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShowQuery {
+    /// The right that is asked about.
+    #[serde(default)]
+    right: String,
 }
 
 /// A link to the list with these filters.
@@ -230,6 +243,8 @@ fn line_of(user: &PageUser, member: Member) -> StaffLine {
     StaffLine {
         id: member.id.to_string(),
         initials: initials(&member.name),
+        avatar_url: member.avatar.map(|avatar| url_of(member.id, avatar)),
+        phone: member.phone.clone(),
         is_owner: member.is_owner(),
         is_active: member.is_active,
         is_self: is_self(&user.by, &member),
@@ -259,6 +274,8 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
             name: role.name.clone(),
             permissions: role.permissions,
             is_owner: role.is_owner,
+            is_active: role.is_active,
+            requires_mfa: role.requires_mfa,
         };
         offered.then(|| RoleChoice {
             value: role.id.to_string(),
@@ -280,12 +297,15 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
         }
         _ => Vec::new(),
     };
+    let own_path = member.map(|member| path_of(member.id)).unwrap_or_default();
     let sessions = sessions.into_iter().map(|stay| StayLine {
+        end_action: format!("{own_path}/sessions/{}/end", stay.id),
         device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
         address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
         last_seen: Moment::at(stay.last_seen_at, zone),
     });
     Ok(FormPage {
+        why: None,
         roles: roles.collect(),
         chosen_roles: member
             .map(|member| member.roles.iter().map(|role| role.id.to_string()).collect())
@@ -394,9 +414,22 @@ fn show_link(user: &PageUser, title: &str, member: &Member, link: &Link) -> Resu
 }
 
 #[handler]
-async fn show(user: PageUser, id: Path<String>, people: Data<&People>) -> poem::Result<Response> {
-    let member = people.get_staff(&user.by, id_of(&id)?).await?;
-    let page = form_page(&user, &people, Some(&member)).await?;
+async fn show(
+    user: PageUser,
+    id: Path<String>,
+    asked: Query<ShowQuery>,
+    people: Data<&People>,
+) -> poem::Result<Response> {
+    let id = id_of(&id)?;
+    let (member, decided) = match asked.right.as_str() {
+        "" => (people.get_staff(&user.by, id).await?, None),
+        right => {
+            let (member, decided) = people.why(&user.by, id, right).await?;
+            (member, Some(decided))
+        }
+    };
+    let mut page = form_page(&user, &people, Some(&member)).await?;
+    page.why = why_view(&user, &people, &asked.right, decided);
     Ok(user.render("access/staff_form.html", &member.name, &page)?)
 }
 

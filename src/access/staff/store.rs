@@ -18,7 +18,7 @@ const HELD_MAX: i64 = 40_000;
 macro_rules! select_staff {
     ($rest:literal) => {
         concat!(
-            "SELECT s.id, s.name, s.email, s.is_active, s.password_hash IS NOT NULL AS has_password, ",
+            "SELECT s.id, s.name, s.email, s.phone, s.avatar_file_id, s.is_active, s.password_hash IS NOT NULL AS has_password, ",
             "s.password_hash IS NOT NULL OR s.accepted_at IS NOT NULL AS has_accepted, ",
             has_second_factor!(),
             " AS has_mfa, EXISTS (SELECT 1 FROM sso_identity i WHERE i.staff_id = s.id) AS has_sso, CASE WHEN s.password_hash IS NULL AND s.accepted_at IS NULL THEN (SELECT max(l.expires_at) FROM one_time_link l WHERE l.staff_id = s.id ",
@@ -34,6 +34,8 @@ fn member_of(row: &Row) -> Member {
         id: row.get("id"),
         name: row.get("name"),
         email: row.get("email"),
+        phone: row.get("phone"),
+        avatar: row.get("avatar_file_id"),
         is_active: row.get("is_active"),
         has_password: row.get("has_password"),
         has_accepted: row.get("has_accepted"),
@@ -52,7 +54,7 @@ async fn with_roles(tx: &TenantTx, mut members: Vec<Member>) -> Result<Vec<Membe
     let ids: Vec<StaffId> = members.iter().map(|member| member.id).collect();
     let rows = tx
         .query(
-            "SELECT sr.staff_id, r.id, r.name, r.permissions, r.is_owner
+            "SELECT sr.staff_id, r.id, r.name, r.permissions, r.is_owner, r.is_active, r.requires_mfa
              FROM staff_role sr JOIN role r ON r.id = sr.role_id
              WHERE sr.staff_id = ANY($1) ORDER BY r.is_owner DESC, lower(r.name) LIMIT $2",
             &[&ids, &HELD_MAX],
@@ -74,6 +76,8 @@ fn held_role_of(row: &Row) -> HeldRole {
         name: row.get("name"),
         permissions: row.get("permissions"),
         is_owner: row.get("is_owner"),
+        is_active: row.get("is_active"),
+        requires_mfa: row.get("requires_mfa"),
     }
 }
 
@@ -164,7 +168,8 @@ pub async fn find_by_email(tx: &TenantTx, email: &EmailAddress) -> Result<Option
 pub(super) async fn lock_roles(tx: &TenantTx, ids: &[RoleId]) -> Result<Vec<HeldRole>> {
     let rows = tx
         .query(
-            "SELECT id, name, permissions, is_owner FROM role WHERE id = ANY($1) ORDER BY id LIMIT 200 FOR SHARE",
+            "SELECT id, name, permissions, is_owner, is_active, requires_mfa FROM role
+             WHERE id = ANY($1) ORDER BY id LIMIT 200 FOR SHARE",
             &[&ids],
         )
         .await?;

@@ -289,7 +289,12 @@ async fn write_out(
     Ok(())
 }
 
-pub(super) fn audience<'a>(tenant: &'a Tenant, id: MessageId, ask: &'a Ask, now: DateTime<Utc>) -> Audience<'a> {
+pub(super) fn audience<'a>(
+    tenant: &'a Tenant,
+    id: MessageId,
+    ask: &'a Ask,
+    now: DateTime<Utc>,
+) -> Audience<'a> {
     Audience {
         tenant,
         id,

@@ -36,7 +36,7 @@ enum Tag {
 pub struct AuditEventView {
     id: Uuid,
     occurred_at: DateTime<Utc>,
-    /// `staff`, `api_key`, `system`, `platform`, `subscriber` or `anonymous`.
+    /// `staff`, `api_key`, `system`, `platform`, `subscriber`, `anonymous`, `support` or `machine`.
     actor_kind: String,
     #[oai(nullable)]
     actor_id: Option<Uuid>,

@@ -78,6 +78,7 @@ pub fn actor_kind(kind: &str) -> Option<&'static str> {
         "anonymous" => Some("not signed in"),
         "subscriber" => Some("customer"),
         "support" => Some("platform support"),
+        "machine" => Some("machine client"),
         _ => None,
     }
 }
@@ -92,6 +93,7 @@ pub fn href(kind: &str, id: uuid::Uuid, action: &str) -> Option<String> {
         "ticket" => Some(format!("/tickets/{id}")),
         "outage" => Some(format!("/outages/{id}")),
         "area" => Some(format!("/areas/{id}/edit")),
+        "api_key" => Some(format!("/api-keys/{id}")),
         "staff" => Some(format!("/staff/{id}")),
         "role" => Some(format!("/roles/{id}")),
         "lcp" | "splitter" | "nap" => Some(format!("/plant/{kind}s/{id}")),

@@ -12,7 +12,7 @@ use std::{
 use aws_lc_rs::{
     encoding::AsDer,
     rsa::{KeyPair, KeySize, PublicKeyComponents},
-    signature::KeyPair as _,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
@@ -33,7 +33,7 @@ pub struct Key {
     pub kid: String,
     pub encoding: EncodingKey,
     modulus: Vec<u8>,
-    exponent: Vec<u8>,
+    told: Value,
 }
 
 impl Key {
@@ -43,19 +43,38 @@ impl Key {
         // jsonwebtoken takes PKCS #1, which lies inside PKCS #8 behind its head.
         let pkcs8 = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
         let at = pkcs8.as_ref().windows(4).skip(4).position(|four| four[..2] == [0x30, 0x82]).unwrap() + 4;
+        let told = json!({
+            "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid,
+            "n": BASE64URL_NOPAD.encode(&public.n), "e": BASE64URL_NOPAD.encode(&public.e),
+        });
         Self {
             kid: kid.to_owned(),
             encoding: EncodingKey::from_rsa_der(&pkcs8.as_ref()[at..]),
             modulus: public.n,
-            exponent: public.e,
+            told,
+        }
+    }
+
+    /// One for ES256.
+    pub fn elliptic(kid: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let pkcs8 = pair.to_pkcs8v1().unwrap();
+        // Uncompressed: a four, then both coordinates.
+        let point = pair.public_key().as_ref()[1..].to_vec();
+        let told = json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "kid": kid,
+            "x": BASE64URL_NOPAD.encode(&point[..32]), "y": BASE64URL_NOPAD.encode(&point[32..]),
+        });
+        Self {
+            kid: kid.to_owned(),
+            encoding: EncodingKey::from_ec_der(pkcs8.as_ref()),
+            modulus: Vec::new(),
+            told,
         }
     }
 
     pub fn jwk(&self) -> Value {
-        json!({
-            "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid,
-            "n": BASE64URL_NOPAD.encode(&self.modulus), "e": BASE64URL_NOPAD.encode(&self.exponent),
-        })
+        self.told.clone()
     }
 
     pub fn modulus(&self) -> &[u8] {
@@ -88,6 +107,7 @@ struct State {
     /// Told by its own address rather than in the token.
     by_userinfo: bool,
     name: Option<String>,
+    is_dead: bool,
 }
 
 /// A running issuer.
@@ -157,6 +177,11 @@ impl Issuer {
         state.signer = Some(key);
     }
 
+    /// From now on it answers with nothing but failures.
+    pub fn dies(&self) {
+        self.state.lock().unwrap().is_dead = true;
+    }
+
     pub fn tells_apart(&self) {
         self.state.lock().unwrap().by_userinfo = true;
     }
@@ -202,6 +227,9 @@ async fn answer(
     let credential = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let mut state = state.lock().unwrap();
+    if state.is_dead {
+        return told(500, &json!({}));
+    }
     match path.as_str() {
         "/.well-known/openid-configuration" => told(
             200,

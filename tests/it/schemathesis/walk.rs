@@ -56,10 +56,10 @@ impl Walk {
         .into_bytes();
         form.extend_from_slice(content);
         form.extend_from_slice(b"\r\n--b--\r\n");
-        let (_, path) = operation.split_once(' ').unwrap();
+        let (method, path) = operation.split_once(' ').unwrap();
         let path = format!("/api/v1{}", path.replace("{id}", id));
         let kind = Some("multipart/form-data; boundary=b");
-        let answer = self.api.send(Method::POST, &path, kind, form).await;
+        let answer = self.api.send(method.parse().unwrap(), &path, kind, form).await;
         self.learn(operation, &answer)
     }
 
@@ -181,6 +181,17 @@ impl Walk {
         client.execute(&app, &[&person.parse::<uuid::Uuid>().unwrap()]).await.unwrap();
         self.call("DELETE /staff/{id}/mfa", &person, Value::Null).await;
         self.see("GET /staff/{id}/sessions", &person).await;
+        let stay = format!(
+            "INSERT INTO {schema}.portal_session (id, token_hash, staff_id, expires_at)
+             VALUES (gen_random_uuid(), 'x', $1, now() + interval '1 day') RETURNING id"
+        );
+        let row = client.query_one(&stay, &[&person.parse::<uuid::Uuid>().unwrap()]).await.unwrap();
+        let stay = row.get::<_, uuid::Uuid>(0).to_string();
+        let names = [("id", person.as_str()), ("session_id", stay.as_str())];
+        self.at("DELETE /staff/{id}/sessions/{session_id}", &names, "", Value::Null).await;
+        let names = [("id", person.as_str()), ("right", "customers.view")];
+        self.at("GET /staff/{id}/rights/{right}", &names, "", Value::Null).await;
+        self.own_profile().await;
         self.see("DELETE /staff/{id}/sessions", &person).await;
         self.own_passkeys(client, schema).await;
         self.sso(client, schema).await;
@@ -193,12 +204,26 @@ impl Walk {
             json!({"preset": "google", "client_id": "x", "domains": ["x.example"], "is_on": false});
         self.call("PUT /settings/sso", "", settings).await;
         self.call("GET /settings/sso", "", Value::Null).await;
+        let machines = json!({"is_on": false, "issuer": "https://id.x.example", "audience": "x",
+            "algorithms": ["RS256"], "role_claim": "roles", "roles": []});
+        self.call("PUT /settings/machine-clients", "", machines).await;
+        self.call("GET /settings/machine-clients", "", Value::Null).await;
         let came =
             format!("INSERT INTO {schema}.sso_identity (staff_id, issuer, subject) VALUES ($1, 'x', 'x')");
         let owner: uuid::Uuid = self.owner.parse().unwrap();
         client.execute(&came, &[&owner]).await.unwrap();
         let owner = self.owner.clone();
         self.call("DELETE /staff/{id}/sso", &owner, Value::Null).await;
+    }
+
+    /// What the owner shows of themselves.
+    async fn own_profile(&mut self) {
+        self.call("GET /me/profile", "", Value::Null).await;
+        self.call("PATCH /me/profile", "", json!({"phone": "+639171234567"})).await;
+        let dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+        let dot = data_encoding::BASE64.decode(dot.as_bytes()).unwrap();
+        self.send_file("PUT /me/avatar", "", "dot.png", &dot).await;
+        self.call("DELETE /me/avatar", "", Value::Null).await;
     }
 
     /// A passkey that the owner made in a browser.
@@ -238,6 +263,7 @@ impl Walk {
         self.call("PATCH /roles/{id}", &role, json!({"description": "Looks things up"})).await;
         let copy =
             text(&self.call("POST /roles/{id}/copy", &role, json!({"name": "Clerk too"})).await, "/id");
+        self.at("GET /roles/compare", &[], &format!("?a={role}&b={copy}"), Value::Null).await;
         self.call("DELETE /roles/{id}", &copy, Value::Null).await;
         let new = json!({"name": "Pat", "email": "pat@x.example", "role_ids": [role]});
         let person = self.make("POST /staff", new).await;
@@ -251,6 +277,11 @@ impl Walk {
         let key = self.call("POST /api-keys", "", new.clone()).await;
         let key = text(&key, if key.get("id").is_some() { "/id" } else { "/key/id" });
         self.call("GET /api-keys/{id}", &key, Value::Null).await;
+        let changed = json!({"name": "Billing bridge two", "allowed_networks": ["10.0.0.0/8"]});
+        self.call("PATCH /api-keys/{id}", &key, changed).await;
+        self.call("POST /api-keys/{id}/rotate", &key, json!({"overlap_hours": 1})).await;
+        self.call("DELETE /api-keys/{id}/old-secret", &key, Value::Null).await;
+        self.see("GET /api-keys/{id}/usage", &key).await;
         let renewed = self.call("POST /api-keys/{id}/regenerate", &key, Value::Null).await;
         let renewed = text(&renewed, if renewed.get("id").is_some() { "/id" } else { "/key/id" });
         self.call("DELETE /api-keys/{id}", &renewed, Value::Null).await;

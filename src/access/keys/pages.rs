@@ -11,13 +11,16 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    guard::{CheckedForm, Guarded, PageUser},
-    keys::{ApiKey, ManageApiKeys, Minted, ViewApiKeys},
-    keys_store,
-    right::Catalogue,
-    shell::NavItem,
+    ManageApiKeys, ViewApiKeys, key_page,
+    model::{ApiKey, NewKey, overlap},
+    rules::{Minted, no_key},
 };
 use crate::{
+    access::{
+        guard::{CheckedForm, Guarded, PageUser},
+        right::Catalogue,
+        shell::NavItem,
+    },
     error::{Error, Result},
     types::{ApiKeyId, Limit, Wrong},
     web::{Flash, Form, FormView, Host, Moment, RouteTable},
@@ -32,12 +35,13 @@ pub const NAV: &[NavItem] = &[NavItem {
     permission: Some("api_keys.view"),
 }];
 
-pub(super) fn pages(table: &mut RouteTable) {
+pub fn pages(table: &mut RouteTable) {
     table
         .page::<ViewApiKeys>(Method::GET, "/api-keys", list_keys)
         .page::<ManageApiKeys>(Method::POST, "/api-keys", make_key)
         .page::<ManageApiKeys>(Method::POST, "/api-keys/:id/revoke", revoke_key)
-        .page::<ManageApiKeys>(Method::POST, "/api-keys/:id/regenerate", renew_key);
+        .page::<ManageApiKeys>(Method::POST, "/api-keys/:id/rotate", rotate_key);
+    key_page::pages(table);
 }
 
 #[derive(Serialize)]
@@ -50,7 +54,6 @@ struct KeysPage {
 
 #[derive(Serialize)]
 struct KeyRow {
-    id: ApiKeyId,
     name: String,
     prefix: String,
     scopes: Vec<String>,
@@ -59,21 +62,22 @@ struct KeyRow {
     created_by: String,
     expires: Option<Moment>,
     last_used: Option<Moment>,
-    revoke_action: String,
-    regenerate_action: String,
+    old_until: Option<Moment>,
+    is_bound: bool,
+    href: String,
 }
 
 impl KeyRow {
     fn of(key: ApiKey, zone: Tz) -> Self {
         Self {
-            id: key.id,
             state: key.status_at(Utc::now()),
             created: Moment::at(key.created_at, zone),
             created_by: key.created_by_name.unwrap_or_else(|| "a program".to_owned()),
             expires: key.expires_at.map(|at| Moment::at(at, zone)),
             last_used: key.last_used_at.map(|at| Moment::at(at, zone)),
-            revoke_action: format!("/api-keys/{}/revoke", key.id),
-            regenerate_action: format!("/api-keys/{}/regenerate", key.id),
+            old_until: key.old.map(|old| Moment::at(old.until, zone)),
+            is_bound: !key.networks.texts().is_empty(),
+            href: path_of(key.id),
             name: key.name,
             prefix: key.prefix,
             scopes: key.scopes,
@@ -119,18 +123,13 @@ fn scope_rows(catalogue: &Catalogue, ticked: &[String]) -> Vec<ScopeRow> {
 }
 
 fn empty_form() -> FormView {
-    FormView::empty("/api-keys", &["name", "expires_on", "scopes"])
+    FormView::empty("/api-keys", &["name", "expires_on", "allowed_networks", "scopes"])
 }
 
 async fn keys_page(user: &PageUser, form: FormView, ticked: &[String]) -> Result<Response> {
     let zone = user.tenant().time_zone.0;
     let is_wrong = !form.errors.is_empty() || !form.summary.is_empty();
-    let keys = user
-        .access
-        .0
-        .db
-        .read_tenant(user.tenant(), async |tx| keys_store::list_keys(tx, None, Limit::of(Limit::MAX)).await)
-        .await?;
+    let (keys, _) = user.access.list_keys(&user.by, None, Limit::of(Limit::MAX), false).await?;
     let view = KeysPage {
         keys: keys.into_iter().take(200).map(|key| KeyRow::of(key, zone)).collect(),
         can_manage: user.by.require::<ManageApiKeys>().is_ok(),
@@ -147,7 +146,7 @@ async fn list_keys(user: PageUser) -> Result<Response> {
 }
 
 /// A key counts through the whole of the day that was chosen, in the tenant's zone.
-fn end_of_day(text: &str, zone: Tz) -> std::result::Result<Option<DateTime<Utc>>, Wrong> {
+pub fn end_of_day(text: &str, zone: Tz) -> std::result::Result<Option<DateTime<Utc>>, Wrong> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -166,12 +165,27 @@ fn end_of_day(text: &str, zone: Tz) -> std::result::Result<Option<DateTime<Utc>>
     Ok(Some(start))
 }
 
-fn renamed(error: Error) -> Error {
+/// The rules and the forms call some fields by different names.
+pub fn renamed(error: Error) -> Error {
     let Error::Invalid(mut wrongs) = error else { return error };
-    for wrong in wrongs.iter_mut().filter(|wrong| wrong.field == "expires_at") {
-        wrong.field = "expires_on".into();
+    for wrong in &mut wrongs {
+        if wrong.field == "expires_at" {
+            wrong.field = "expires_on".into();
+        } else if wrong.field.starts_with("allowed_networks[") {
+            wrong.field = "allowed_networks".into();
+        }
     }
     Error::Invalid(wrongs)
+}
+
+/// One a line, or with commas between them.
+pub fn networks_of(form: &Form) -> Vec<String> {
+    let typed = form.get("allowed_networks").split(|c: char| c == ',' || c.is_whitespace());
+    typed.filter(|one| !one.is_empty()).map(str::to_owned).collect()
+}
+
+pub fn path_of(id: ApiKeyId) -> String {
+    format!("/api-keys/{id}")
 }
 
 #[handler]
@@ -188,13 +202,18 @@ async fn make_key(request: &poem::Request, user: PageUser, form: CheckedForm) ->
 }
 
 fn shown(form: &Form) -> FormView {
-    empty_form().with("name", form.get("name")).with("expires_on", form.get("expires_on"))
+    empty_form()
+        .with("name", form.get("name"))
+        .with("expires_on", form.get("expires_on"))
+        .with("allowed_networks", form.get("allowed_networks"))
 }
 
 async fn make(user: &PageUser, form: &Form, ticked: &[String]) -> Result<Minted> {
     let day = end_of_day(form.get("expires_on").trim(), user.tenant().time_zone.0);
     let expires_at = day.as_ref().ok().copied().flatten();
-    let new = match (user.access.parse_key(form.get("name"), ticked.to_vec(), expires_at), day) {
+    let catalogue = user.access.catalogue();
+    let parsed = NewKey::parse(catalogue, form.get("name"), ticked.to_vec(), &networks_of(form), expires_at);
+    let new = match (parsed, day) {
         (Err(Error::Invalid(mut wrongs)), Err(wrong)) => {
             wrongs.push(wrong.at("expires_on"));
             return Err(Error::Invalid(wrongs));
@@ -216,17 +235,24 @@ struct MintedRow {
     name: String,
     secret: String,
     scopes: Vec<String>,
+    networks: Vec<String>,
     expires: Option<Moment>,
+    old_until: Option<Moment>,
+    href: String,
 }
 
 fn minted_page(request: &poem::Request, user: &PageUser, minted: Minted) -> Result<Response> {
     let settings = &user.access.0.settings;
     let example_url = format!("{}/api/v1/me", settings.url_of(Host::of(request)?.as_str()));
     let title = format!("Key for {}", minted.key.name);
+    let zone = user.tenant().time_zone.0;
     let view = MintedPage {
         key: MintedRow {
             secret: minted.secret,
-            expires: minted.key.expires_at.map(|at| Moment::at(at, user.tenant().time_zone.0)),
+            expires: minted.key.expires_at.map(|at| Moment::at(at, zone)),
+            old_until: minted.key.old.map(|old| Moment::at(old.until, zone)),
+            networks: minted.key.networks.texts(),
+            href: path_of(minted.key.id),
             name: minted.key.name,
             scopes: minted.key.scopes,
         },
@@ -235,8 +261,8 @@ fn minted_page(request: &poem::Request, user: &PageUser, minted: Minted) -> Resu
     user.render("access/api_key_created.html", &title, &view)
 }
 
-fn key_id(id: &str) -> Result<ApiKeyId> {
-    id.parse::<Uuid>().map(ApiKeyId).map_err(|_not_an_id| Error::not_found("API key"))
+pub fn key_id(id: &str) -> Result<ApiKeyId> {
+    id.parse::<Uuid>().map(ApiKeyId).map_err(|_not_an_id| no_key())
 }
 
 #[handler]
@@ -246,10 +272,22 @@ async fn revoke_key(user: PageUser, id: Path<String>) -> Result<Response> {
 }
 
 #[handler]
-async fn renew_key(request: &poem::Request, user: PageUser, id: Path<String>) -> Result<Response> {
-    match user.access.renew_key(&user.by, key_id(&id)?).await {
+async fn rotate_key(
+    request: &poem::Request,
+    user: PageUser,
+    id: Path<String>,
+    form: CheckedForm,
+) -> Result<Response> {
+    let id = key_id(&id)?;
+    let rotate = async {
+        let hours = form.get("overlap_hours").trim().parse().unwrap_or(-1);
+        user.access.rotate_key(&user.by, id, overlap(hours)?).await
+    };
+    match rotate.await {
         Ok(minted) => minted_page(request, &user, minted),
-        Err(Error::Conflict { detail, .. }) => Ok(user.then("/api-keys", &Flash::error(detail))),
+        Err(error @ (Error::Conflict { .. } | Error::Invalid(_))) => {
+            Ok(user.then(&path_of(id), &Flash::error(error.detail())))
+        }
         Err(error) => Err(error),
     }
 }
