@@ -116,7 +116,17 @@ impl Access {
             let kept = match picture {
                 Some(picture) => {
                     let name = format!("avatar.{}", picture.extension);
-                    Some(files::keep(tx, store::PURPOSE, &name, picture.media_type, &picture.content).await?)
+                    Some(
+                        files::keep(
+                            tx,
+                            &by.tenant,
+                            store::PURPOSE,
+                            &name,
+                            picture.media_type,
+                            &picture.content,
+                        )
+                        .await?,
+                    )
                 }
                 None => None,
             };

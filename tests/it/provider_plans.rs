@@ -167,7 +167,7 @@ async fn messages_files_requests_and_features_are_limited_too() {
     give(&mut boss, &tenant, &small).await;
     let api = tenant.api().await;
     let account = json!({"kind": "generic", "name": "Gate", "credentials": {"base_url": "https://8.8.8.8", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}});
-    api.post("/api/v1/provider-accounts", account).await;
+    api.post("/api/v1/message-accounts", account).await;
     let message = |numbers: &[&str]| {
         let to: Vec<Value> = numbers.iter().map(|one| json!({"address": one})).collect();
         json!({"channels": ["sms"], "content": {"text": "Hi"}, "to": {"addresses": to}, "dry_run": true})

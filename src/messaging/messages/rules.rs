@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
-    attachments::{self, Attached},
+    attachments,
     expand::{self, Audience, Batch},
     lists,
     model::{Ask, Place, Said, Sent, To},
@@ -19,7 +19,7 @@ use crate::{
     access::By,
     audit::Event,
     db::TenantTx,
-    error::{Error, FieldError, OrInternal, Result},
+    error::{Error, FieldError, Result},
     messaging::{
         Channel, Messaging, Status, contacts,
         figures::{self, Move},
