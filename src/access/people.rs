@@ -260,11 +260,7 @@ impl People {
     /// Ends one stay of a colleague's.
     pub async fn end_session_of(&self, by: &By, id: StaffId, session: SessionId) -> Result<Member> {
         let catalogue = self.catalogue();
-        let end = async |tx: &TenantTx| {
-            let member = staff::lock_within_reach(tx, by, catalogue, id).await?;
-            staff::end_session_of(tx, by, &member, session).await?;
-            Ok(member)
-        };
+        let end = async |tx: &TenantTx| staff::end_session_of(tx, by, catalogue, id, session).await;
         self.0.access.change(&by.tenant, end).await
     }
 

@@ -51,6 +51,7 @@ async fn name_and_number_are_one_s_own_and_checked() {
     acme.anonymous().bearer(&key).get(PROFILE).await.refused(403, "forbidden");
     // By the page.
     let mut browser = acme.browser_as(&pat.email, crate::harness::PASSWORD).await;
+    browser.get("/account").await.expect_status(200);
     let wrong = browser.post("/account/profile", &[("name", ""), ("phone", "nobody")]).await;
     assert!(wrong.status == 422 && wrong.text().contains("5 to 15 digits"), "{}", wrong.text());
     browser.post("/account/profile", &[("name", "Pat"), ("phone", "+639171234567")]).await.expect_status(303);

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::{
     model::{HeldRole, Member},
+    rules::lock_within_reach,
     store,
 };
 use crate::{
-    access::{by::By, roles::lock_owner_role, sessions::end_stays, store as access_store},
+    access::{by::By, right::Catalogue, roles::lock_owner_role, sessions::end_stays, store as access_store},
     audit::Event,
     db::TenantTx,
     error::{Error, Result},
@@ -69,12 +70,20 @@ fn not_ones_own(by: &By, member: &Member) -> Result<()> {
     Ok(())
 }
 
-/// Ends one stay of a colleague's in a browser. The caller has made sure that they are within reach.
-pub async fn end_session_of(tx: &TenantTx, by: &By, member: &Member, session: SessionId) -> Result<()> {
-    if access_store::delete_session(tx, member.id, session).await? == 0 {
+/// Ends one stay of a colleague's in a browser. One that is not theirs is unknown, whoever they are; what is refused after that takes
+/// the whole unit back.
+pub async fn end_session_of(
+    tx: &TenantTx,
+    by: &By,
+    catalogue: &Catalogue,
+    id: StaffId,
+    session: SessionId,
+) -> Result<Member> {
+    if access_store::delete_session(tx, id, session).await? == 0 {
         return Err(Error::not_found("session"));
     }
-    not_ones_own(by, member)?;
+    let member = lock_within_reach(tx, by, catalogue, id).await?;
+    not_ones_own(by, &member)?;
     let event = Event {
         action: "staff.session_ended",
         object_type: "staff",
@@ -83,7 +92,8 @@ pub async fn end_session_of(tx: &TenantTx, by: &By, member: &Member, session: Se
         before: None,
         after: None,
     };
-    by.record(tx, event).await
+    by.record(tx, event).await?;
+    Ok(member)
 }
 
 /// Ends everything that a colleague is signed in to: browsers and programs. The caller has made sure that they are within reach.
