@@ -351,29 +351,35 @@ impl App {
                 ReportSchedulesApi::new(parts.db.clone()),
                 ReportFilesApi::new(parts.db.clone()),
             ),
-            (
-                (
-                    MessagesApi::new(self.messaging.clone()),
-                    ListsApi::new(self.messaging.clone()),
-                    messages::AttachmentsApi::new(self.messaging.clone()),
-                    CampaignsApi::new(self.messaging.clone()),
-                    PolicyApi::new(parts.db.clone()),
-                ),
-                TemplatesApi::new(self.messaging.clone()),
-                SuppressionsApi::new(self.messaging.clone()),
-                HooksApi::new(parts.db.clone()),
-                AccountsApi::new(self.messaging.clone()),
-                ContactsApi::new(parts.db.clone()),
-                contacts::GroupsApi::new(parts.db.clone()),
-                contacts::ImportsApi::new(parts.db.clone()),
-                FiguresApi::new(parts.db.clone()),
-            ),
+            self.messaging_api(),
             audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
             (
                 settings_api,
                 plan::PlanApi::new(parts.registry.clone()),
                 notices::NoticesApi::new(parts.db.clone()),
             ),
+        )
+    }
+
+    /// Its part that talks to customers.
+    fn messaging_api(&self) -> impl OpenApi + use<> {
+        let db = &self.parts.db;
+        (
+            (
+                MessagesApi::new(self.messaging.clone()),
+                ListsApi::new(self.messaging.clone()),
+                messages::AttachmentsApi::new(self.messaging.clone()),
+                CampaignsApi::new(self.messaging.clone()),
+                PolicyApi::new(db.clone()),
+            ),
+            TemplatesApi::new(self.messaging.clone()),
+            SuppressionsApi::new(self.messaging.clone()),
+            HooksApi::new(db.clone()),
+            AccountsApi::new(self.messaging.clone()),
+            ContactsApi::new(db.clone()),
+            contacts::GroupsApi::new(db.clone()),
+            contacts::ImportsApi::new(db.clone()),
+            FiguresApi::new(db.clone()),
         )
     }
 

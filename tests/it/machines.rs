@@ -187,7 +187,7 @@ async fn what_does_not_count_is_refused_with_a_code_that_says_why() {
         (json!({"exp": (now + 300).to_string()}), "token_time_invalid"),
         (json!({"exp": null}), "token_exp_missing"),
         (json!({"exp": now - 120}), "token_expired"),
-        (json!({"exp": -5}), "token_expired"),
+        (json!({"exp": -5}), "token_time_invalid"),
         (json!({"exp": true}), "token_time_invalid"),
         (json!({"nbf": now + 600}), "token_not_yet_valid"),
         (json!({"nbf": (now - 600).to_string()}), "token_time_invalid"),

@@ -90,7 +90,8 @@ mod tests {
         let catalogue = Catalogue::new(&[&[&SEE, &DO], &[&GO]]);
         let compared =
             compare(&catalogue, role(&["a.see", "b.go"], false), role(&["a.see", "gone.long"], false));
-        let told: Vec<(&str, Vec<(&str, bool, bool)>)> = compared
+        type Held<'a> = Vec<(&'a str, bool, bool)>;
+        let told: Vec<(&str, Held<'_>)> = compared
             .categories
             .iter()
             .map(|one| (one.name, one.rights.iter().map(|r| (r.right.code, r.in_a, r.in_b)).collect()))

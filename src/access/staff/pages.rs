@@ -263,6 +263,21 @@ fn may_inherit(user: &PageUser, member: &Member) -> bool {
     member.is_active && member.has_accepted && !member.is_owner() && !is_self(&user.by, member)
 }
 
+/// Where a colleague is signed in, for whoever may end it.
+async fn stays_of(user: &PageUser, people: &People, member: &Member) -> Result<Vec<StayLine>> {
+    if user.by.require::<ManageStaff>().is_err() {
+        return Ok(Vec::new());
+    }
+    let (path, zone) = (path_of(member.id), user.tenant().time_zone.0);
+    let stays = people.sessions_of(&user.by, member.id).await?.into_iter().map(|stay| StayLine {
+        end_action: format!("{path}/sessions/{}/end", stay.id),
+        device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
+        address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
+        last_seen: Moment::at(stay.last_seen_at, zone),
+    });
+    Ok(stays.collect())
+}
+
 /// The form of a new person, or of one who is there.
 async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) -> Result<FormPage> {
     let has = |id| member.is_some_and(|member| member.roles.iter().any(|role| role.id == id));
@@ -292,18 +307,9 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
     };
     let zone = user.tenant().time_zone.0;
     let sessions = match member {
-        Some(member) if user.by.require::<ManageStaff>().is_ok() => {
-            people.sessions_of(&user.by, member.id).await?
-        }
-        _ => Vec::new(),
+        Some(member) => stays_of(user, people, member).await?,
+        None => Vec::new(),
     };
-    let own_path = member.map(|member| path_of(member.id)).unwrap_or_default();
-    let sessions = sessions.into_iter().map(|stay| StayLine {
-        end_action: format!("{own_path}/sessions/{}/end", stay.id),
-        device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
-        address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
-        last_seen: Moment::at(stay.last_seen_at, zone),
-    });
     Ok(FormPage {
         why: None,
         roles: roles.collect(),
@@ -328,7 +334,7 @@ async fn form_page(user: &PageUser, people: &People, member: Option<&Member>) ->
             end_sessions_action: format!("{}/sessions/end", path_of(member.id)),
             ownership_href: (user.by.rights.is_owner && may_inherit(user, member))
                 .then(|| format!("{}/ownership", path_of(member.id))),
-            sessions: sessions.collect(),
+            sessions,
             disable_action: format!("{}/disable", path_of(member.id)),
             enable_action: format!("{}/enable", path_of(member.id)),
             reset_action: format!("{}/reset-link", path_of(member.id)),
