@@ -14,7 +14,7 @@ use crate::harness::{Answer, Api, Server, Settings, Tenant, mailbox::until, sql,
 pub const IMPORTS: &str = "/api/v1/customers/imports";
 const BOUNDARY: &str = "a-boundary-of-the-tests";
 
-async fn send_file(api: &Api, name: &str, content: &[u8]) -> Answer {
+pub async fn send_file(api: &Api, name: &str, content: &[u8]) -> Answer {
     let mut body = format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"

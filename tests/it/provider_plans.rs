@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Api, Server, Settings, Tenant, console::Staff, mailbox::until, sql, tenant_on, text},
+    imports,
     sender::Sender,
 };
 
@@ -185,23 +186,16 @@ async fn messages_files_requests_and_features_are_limited_too() {
         (used(&standing(api).await, "messages") == json!([3, 3])).then_some(())
     })
     .await;
-    let draft = json!({"name": "Fiesta", "channels": ["sms"], "content": {"text": "Hi"}, "to": {"addresses": [{"address": "+639171234567"}]}});
+    let draft = json!({"name": "Fiesta", "channels": ["sms"], "template_id": uuid::Uuid::now_v7()});
     api.post("/api/v1/campaigns", draft).await.refused(403, "not_in_plan");
     api.post("/api/v1/domains", json!({"domain": "portal.kagayan.example"}))
         .await
         .refused(403, "not_in_plan");
-    // Half of a MiB fits, another does not.
-    let sheet = |n: usize| {
-        (format!("c{n}.csv"), format!("First name,Last name\n{}", format!("Ana,R{n}\n").repeat(100_000)))
-    };
-    let mut browser = tenant.browser().await;
-    browser.get("/customers/import").await.expect_status(200);
-    let (name, content) = sheet(1);
-    browser.upload("/customers/import", &[], ("file", &name, content.as_bytes())).await.expect_status(303);
-    browser.get("/customers/import").await.expect_status(200);
-    let (name, content) = sheet(2);
-    let refused = browser.upload("/customers/import", &[], ("file", &name, content.as_bytes())).await;
-    assert!(refused.text().contains("MiB of files"), "{}: {}", refused.status, refused.text());
+    // Half of a MiB and a little fits, another does not.
+    let rows = "Ana Maria Consolacion,Reyes de la Cruz y Santos\n".repeat(12_000);
+    let sheet = format!("First name,Last name\n{rows}");
+    imports::upload(api, "first.csv", sheet.as_bytes()).await;
+    imports::send_file(api, "second.csv", sheet.as_bytes()).await.refused(409, "plan_limit_reached");
     // More than a second's worth, and its burst, at once.
     let answers = join_all((0..400).map(|_| api.get("/api/v1/me"))).await;
     assert!(answers.iter().any(|answer| answer.status == 429), "the plan's rate is held");
