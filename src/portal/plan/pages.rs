@@ -95,6 +95,7 @@ fn outlook(metric: Metric, used: i64, max: Option<i64>, standing: &Standing, ten
     if metric == Metric::Messages {
         let month = month_around(now, tenant.time_zone);
         return by_month_end(used, now, month)
+            .filter(|sum| *sum > used)
             .map(|sum| format!("About {} by the end of the month", grouped(sum)))
             .unwrap_or_default();
     }

@@ -88,7 +88,7 @@ impl Feature {
         match self {
             Self::Campaigns => "Campaigns",
             Self::SingleSignOn => "Single sign-on",
-            Self::CustomDomain => "Domains of one's own",
+            Self::CustomDomain => "Own domains",
         }
     }
 
