@@ -264,8 +264,10 @@ async fn who_saw_a_lane_as_due_and_commits_late_is_not_forgotten() {
         "SELECT due_at = 'infinity' FROM public.dispatch WHERE tenant_id = '{}' AND lane = 0",
         sender.tenant.id
     );
+    // Since before the transaction that comes: whoever is in it sees that nobody has to be called.
     let due = format!(
-        "UPDATE public.dispatch SET due_at = now(), settling = NULL WHERE tenant_id = '{}' AND lane = 0",
+        "UPDATE public.dispatch SET due_at = now() - interval '1 minute', settling = NULL
+         WHERE tenant_id = '{}' AND lane = 0",
         sender.tenant.id
     );
     let watcher = sql(&sender.tenant.server.database).await;
