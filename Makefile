@@ -42,7 +42,7 @@ test: setup-test check test-rust test-docs lint-infra test-browser ## Set up, th
 	@echo 'make test: all passed'
 
 test-rust: setup-test assets tests/vendors/node_modules/.installed ## Unit tests and integration tests; ARGS="..." goes to cargo test
-	cargo test --locked $(ARGS)
+	cargo test --locked --no-fail-fast $(ARGS)
 
 test-docs: setup assets ## The documentation of the code builds without a warning
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
