@@ -13,7 +13,7 @@ mod fake_providers;
 
 use std::{collections::BTreeMap, io::Read};
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     "hubtel",
     "clicksend",
     "twilio",
@@ -24,6 +24,8 @@ const KINDS: [&str; 10] = [
     "telegram",
     "fcm",
     "generic",
+    "paystack",
+    "paymongo",
 ];
 
 #[tokio::main]

@@ -4,6 +4,7 @@ mod background;
 mod docs;
 mod front;
 mod probes;
+mod processes;
 mod server;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::{
     config::Settings,
     db::{Db, LoginRoles, PoolSettings, Server},
     error::Result,
+    invoicing::{self, Invoicing},
     isp::{
         areas::{self, AreasApi},
         audience::Audience,
@@ -57,7 +59,7 @@ use crate::{
         templates::{self, TemplatesApi},
     },
     outbound::Outbound,
-    platform,
+    platform::{self, Captcha, SignupDoor},
     portal::{audit_trail, dashboard, notices, plan, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
     telemetry::Metrics,
@@ -213,8 +215,12 @@ pub struct App {
     /// Letters of the platform itself.
     pub platform_post: PlatformPost,
     pub messaging: Messaging,
+    /// What the platform asks its providers for.
+    pub invoicing: Invoicing,
     /// What the console of the platform works with.
     pub console: platform::Console,
+    /// What is asked of those who sign up.
+    pub signup_door: SignupDoor,
     /// Who watches what happens, in this process.
     pub hub: Hub,
     /// The heads of audit chains are anchored with it.
@@ -246,16 +252,28 @@ impl App {
             parts.db.clone(),
             tenant_keys.clone(),
             parts.resolver.clone(),
-            outbound,
+            outbound.clone(),
             Arc::new(Audience),
             (Links::open(parts.store.as_ref()).await?, FileLinks::open(parts.store.as_ref()).await?),
             SenderKey::open(parts.store.as_ref()).await?,
         );
+        let signups = &parts.settings.signups;
+        let captcha = signups.captcha.as_ref().map(|captcha| Captcha::open(captcha, outbound.clone()));
+        let signup_door =
+            SignupDoor { allow_disposable: signups.allow_disposable, captcha: captcha.transpose()? };
+        let invoicing = Invoicing::open(
+            access.clone(),
+            parts.registry.clone(),
+            parts.settings.clone(),
+            outbound,
+            platform_post.clone(),
+        )?;
         let console = platform::Console {
             access: access.clone(),
             db: parts.db.clone(),
             registry: parts.registry.clone(),
             settings: parts.settings.clone(),
+            invoicing: invoicing.clone(),
             door: platform::staff::Door::new(parts.db.clone(), parts.store.as_ref()).await?,
         };
         let anchor = anchor_key(parts.store.as_ref()).await?;
@@ -272,6 +290,8 @@ impl App {
             post,
             platform_post,
             messaging,
+            invoicing,
+            signup_door,
             console,
             hub,
             anchor,
@@ -354,8 +374,9 @@ impl App {
             self.messaging_api(),
             audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
             (
-                settings_api,
+                (settings_api, settings::AddressApi::new(parts.resolver.clone())),
                 plan::PlanApi::new(parts.registry.clone()),
+                plan::InvoicesApi::new(parts.registry.clone(), self.invoicing.clone()),
                 notices::NoticesApi::new(parts.db.clone()),
             ),
         )
@@ -424,7 +445,9 @@ impl App {
         access::support_pages(&mut table);
         audit_trail::pages(&mut table);
         settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
+        settings::address_pages(&mut table);
         plan::pages(&mut table);
+        plan::invoice_pages(&mut table);
         let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
             .url_prefix(API_PREFIX)
             .description("One provider's customers, plant, money and messages. Name the provider by its host, or on the API host by `X-Tenant-ID`.");
@@ -450,6 +473,9 @@ impl App {
         platform::work_pages(&mut table);
         platform::sender_pages(&mut table);
         platform::plan_pages(&mut table);
+        platform::invoice_pages(&mut table);
+        invoicing::pages(&mut table);
+        invoicing::mount(&mut table, &self.invoicing);
         access::well_known(&mut table, &self.access);
         docs::pages(&mut table, "/api/platform/openapi.json");
         let service = OpenApiService::new(
@@ -482,6 +508,7 @@ impl App {
             .data(self.people.clone())
             .data(self.office())
             .data(self.messaging.clone())
+            .data(self.invoicing.clone())
             .map_to_response()
     }
 
@@ -498,6 +525,7 @@ impl App {
             self.parts.keyring.clone(),
             self.access.clone(),
             self.platform_post.clone(),
+            self.signup_door.clone(),
         ))
     }
 

@@ -18,6 +18,14 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
+mod payments;
+mod signups;
+#[cfg(test)]
+mod tests;
+
+pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
+pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
+
 const ENV_PREFIX: &str = "LASTMILE_";
 
 /// Variables that are documented without the section they belong to.
@@ -51,6 +59,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub map: MapSettings,
     pub tenants: TenantSettings,
+    pub payments: PaymentSettings,
+    pub signups: SignupSettings,
     pub dev: DevSettings,
 }
 
@@ -277,6 +287,8 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             map: MapSettings::default(),
             tenants: TenantSettings::default(),
+            payments: PaymentSettings::default(),
+            signups: SignupSettings::default(),
             dev: DevSettings::default(),
         }
     }
@@ -570,6 +582,3 @@ fn redacted_url<S: Serializer>(url: &Option<SecretString>, serializer: S) -> Res
     });
     shown.serialize(serializer)
 }
-
-#[cfg(test)]
-mod tests;

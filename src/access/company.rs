@@ -28,6 +28,49 @@ pub(super) struct Company {
     pub support: Option<Grant>,
 }
 
+/// Under what name the tenant is registered, as far as it said so.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    pub legal_name: Option<String>,
+    pub address: Option<String>,
+    pub tax_number: Option<String>,
+}
+
+pub async fn registered(tx: &TenantTx) -> Result<Registered> {
+    let row = tx
+        .query_one(
+            "SELECT nullif(btrim(legal_name), '') AS legal_name, nullif(btrim(street_address), '') AS address,
+                nullif(btrim(tax_number), '') AS tax_number FROM company",
+            &[],
+        )
+        .await?;
+    Ok(Registered {
+        legal_name: row.get("legal_name"),
+        address: row.get("address"),
+        tax_number: row.get("tax_number"),
+    })
+}
+
+/// Somebody to write to.
+#[derive(Debug, Clone)]
+pub struct Addressee {
+    pub name: String,
+    pub email: String,
+}
+
+/// The owners who are switched on.
+pub async fn list_owners(tx: &TenantTx) -> Result<Vec<Addressee>> {
+    let rows = tx
+        .query(
+            "SELECT s.name, s.email FROM staff s WHERE s.is_active AND EXISTS (SELECT FROM staff_role sr
+                JOIN role r ON r.id = sr.role_id WHERE sr.staff_id = s.id AND r.is_owner)
+             ORDER BY s.id LIMIT 20",
+            &[],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| Addressee { name: row.get("name"), email: row.get("email") }).collect())
+}
+
 impl Access {
     async fn company(&self, tenant: &Tenant) -> Result<Arc<Company>> {
         let epoch = self.0.news.access_epoch(tenant.id());

@@ -48,6 +48,7 @@ mod well_known;
 
 pub use api::AccessApi;
 pub use by::{By, Credential, Reach, Rights};
+pub use company::{Addressee, Registered, list_owners, registered};
 pub use credentials::{Held, TokenHash, hash_of};
 pub use extract::ApiUser;
 pub use forgot::pages as forgot_pages;

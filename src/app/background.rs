@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use super::{App, processes::Process};
 use crate::{
     audit::{PlatformSealer, Sealer},
     error::Result,
@@ -17,7 +18,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const FIGURES_EVERY: Duration = Duration::from_secs(300);
 const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(1);
 const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
+const INVOICES_EVERY: Duration = Duration::from_secs(60);
+const PAYMENTS_EVERY: Duration = Duration::from_secs(15);
 const KEY_USE_EVERY: Duration = Duration::from_secs(2);
+const PROCESSES_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
 /// Runs `work` now and then until told to stop. A failure is logged and tried again at the next turn.
@@ -46,6 +50,7 @@ pub async fn work(app: App, stop: CancellationToken) {
     let sealer = Sealer::new(app.parts.registry.clone(), app.anchor.clone());
     let letters = (app.parts.db.clone(), app.platform_post.clone());
     let figures = app.parts.db.clone();
+    let (invoices, payments) = (app.invoicing.clone(), app.invoicing.clone());
     let log = (app.parts.db.clone(), Arc::new(PlatformSealer::new(app.anchor.clone())));
     tokio::join!(
         every("the platform's log", PLATFORM_LOG_EVERY, stop.clone(), move || {
@@ -59,6 +64,14 @@ pub async fn work(app: App, stop: CancellationToken) {
         every("figures of tenants", FIGURES_EVERY, stop.clone(), move || {
             let db = figures.clone();
             async move { platform::measure(&db).await.map(drop) }
+        }),
+        every("invoices", INVOICES_EVERY, stop.clone(), move || {
+            let invoicing = invoices.clone();
+            async move { invoicing.round(Utc::now().date_naive()).await }
+        }),
+        every("payments", PAYMENTS_EVERY, stop.clone(), move || {
+            let invoicing = payments.clone();
+            async move { invoicing.reconcile().await }
         }),
         sealer.run(stop.clone()),
         app.runner().run(stop.clone()),
@@ -84,8 +97,18 @@ async fn recheck_domains(app: App) -> Result<()> {
 
 /// What a web process does beside its requests.
 pub async fn attend(app: App, stop: CancellationToken) {
+    let db_of_end = app.parts.db.clone();
     let access = app.access.clone();
+    let process = Arc::new(Process::new());
+    let (here, limits, db) = (process.clone(), app.limits.clone(), app.parts.db.clone());
     tokio::join!(
+        every("processes", PROCESSES_EVERY, stop.clone(), move || {
+            let (here, limits, db) = (here.clone(), limits.clone(), db.clone());
+            async move {
+                limits.share(here.beat(&db).await?);
+                Ok(())
+            }
+        }),
         every("use of API keys", KEY_USE_EVERY, stop.clone(), move || {
             let access = access.clone();
             async move {
@@ -98,4 +121,7 @@ pub async fn attend(app: App, stop: CancellationToken) {
             std::future::ready(Ok(()))
         }),
     );
+    if let Err(error) = process.leave(&db_of_end).await {
+        tracing::warn!(%error, "the others learn only in a moment that this process is going");
+    }
 }

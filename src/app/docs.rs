@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     access::{Access, Bare, Guarded, Visitor},
     error::{Error, Result},
-    web::{Authority, Json, RouteTable},
+    web::{Authority, ContentPolicy, Json, RouteTable},
 };
 
 const REASON: &str = "The document of the API holds no data.";
@@ -85,9 +85,12 @@ impl Endpoint for Viewer {
         let bare = Bare { status: StatusCode::OK, template: self.template, title: "API" };
         let mut shown = visitor.render(access, bare, None, &view)?;
         // Both viewers write style elements of their own; nothing else of theirs needs more than the portal's policy allows.
-        let policy = super::front::content_security_policy(
-            "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:",
-        );
+        let policy = ContentPolicy {
+            styles: "'self' 'unsafe-inline'",
+            workers: "'self' blob:",
+            ..ContentPolicy::default()
+        }
+        .header();
         shown.headers_mut().insert("content-security-policy", policy);
         Ok(shown)
     }

@@ -19,23 +19,19 @@ use crate::{
     config::Settings,
     error::{Error, Result},
     tenancy::{Place, Tenant, plans::Metric},
-    web::{self, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies},
+    web::{self, ContentPolicy, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies},
 };
-
-const CSP_BASE: &str = "default-src 'self'; script-src 'self'; img-src 'self' data: https:; connect-src 'self'; \
-    font-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; ";
-
-/// The portal's policy with one part of its own.
-pub fn content_security_policy(own: &str) -> HeaderValue {
-    HeaderValue::from_str(&format!("{CSP_BASE}form-action 'self'; {own}"))
-        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
-}
 
 /// The base domain's policy: its sign-up form ends, by a redirect, on the new portal's host.
 fn platform_policy(settings: &Settings) -> HeaderValue {
     let portals = settings.url_of(&format!("*.{}", settings.base_domain));
-    HeaderValue::from_str(&format!("{CSP_BASE}form-action 'self' {portals}; style-src 'self'"))
-        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+    ContentPolicy { forms: &format!("'self' {portals}"), ..ContentPolicy::default() }.header()
+}
+
+/// The portals': what is bought of the platform ends, by a redirect, on the base domain, where one pays.
+fn portal_policy(settings: &Settings) -> HeaderValue {
+    let base = settings.url_of(&settings.base_domain);
+    ContentPolicy { forms: &format!("'self' {base}"), ..ContentPolicy::default() }.header()
 }
 
 /// The public keys of access tokens are the same on every host.
@@ -78,7 +74,7 @@ impl Front {
             tenant: app.with_state(tenant.endpoint).boxed(),
             platform_listed: platform.listed,
             tenant_listed: tenant.listed,
-            csp: content_security_policy("style-src 'self'"),
+            csp: portal_policy(&app.parts.settings),
             platform_csp: platform_policy(&app.parts.settings),
             app,
             draining,
@@ -130,6 +126,18 @@ impl Front {
                 };
                 if let Some(preflight) = self.cors(&request, &tenant, seen).await? {
                     return Ok(preflight);
+                }
+                // Programs and providers go on at the address that they know; people learn the new one.
+                if !*by_header
+                    && !seen.is_api
+                    && !is_hook
+                    && matches!(seen.method, Method::GET | Method::HEAD)
+                    && let Some(there) = self.app.parts.resolver.moved(&request, &tenant)?
+                {
+                    let mut led = web::redirect(StatusCode::FOUND, &there);
+                    // It may come back to this address.
+                    led.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                    return Ok(led);
                 }
                 if !is_hook {
                     let rate =

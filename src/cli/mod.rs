@@ -183,13 +183,21 @@ impl Global {
 
 /// The provider of this slug (or id), closed ones left out.
 async fn tenant_of(parts: &Parts, text: &str) -> Result<Tenant> {
+    let found = any_tenant_of(parts, text).await?;
+    Some(found).filter(|tenant| tenant.status != tenancy::Status::Closed).ok_or_else(|| no_such(text))
+}
+
+/// The same with those that are closed.
+async fn any_tenant_of(parts: &Parts, text: &str) -> Result<Tenant> {
     let found = match text.parse() {
         Ok(id) => parts.registry.find_by_id(id).await?,
         Err(_) => parts.registry.find_by_slug(text).await?,
     };
-    found
-        .filter(|tenant| tenant.status != tenancy::Status::Closed)
-        .ok_or_else(|| Error::conflict("no_such_provider", format!("There is no provider {text}.")))
+    found.ok_or_else(|| no_such(text))
+}
+
+fn no_such(text: &str) -> Error {
+    Error::conflict("no_such_provider", format!("There is no provider {text}."))
 }
 
 /// Who did it, for the platform's log and the trails of the providers.

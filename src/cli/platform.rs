@@ -1,11 +1,12 @@
 //! `lastmile platform`.
 
+use chrono::Utc;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::{Global, archives, operator, output};
 use crate::{
-    app::Parts,
+    app::{App, Parts},
     audit,
     error::{Error, Result},
     platform::staff::{Person, rules},
@@ -35,6 +36,8 @@ pub enum PlatformCommand {
     },
     /// Take the second step away from somebody who has lost the app and the recovery codes; they set up another
     ResetSecondStep { email: String },
+    /// Do now what is done every minute: invoice statements, remind of unpaid ones, suspend and resume by them
+    Invoices,
     /// Hold the platform's own log against its seals and anchors; exit code 1 when anything does not fit
     VerifyLog {
         /// Print the findings as JSON
@@ -46,6 +49,10 @@ pub enum PlatformCommand {
 pub async fn run(command: PlatformCommand, global: &Global) -> Result<()> {
     let parts = global.parts().await?;
     match command {
+        PlatformCommand::Invoices => {
+            App::build(parts).await?.invoicing.round(Utc::now().date_naive()).await?;
+            output::line("done")
+        }
         PlatformCommand::Invite { email, role, name, json } => {
             invite(&parts, &email, role.as_deref(), name.as_deref(), json).await
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Global,
+    Global, any_tenant_of,
     archives::{self, PassphraseArg},
     operator, output, tenant_of,
 };
@@ -112,6 +112,14 @@ pub enum TenantCommand {
         #[arg(long)]
         json: bool,
     },
+    /// See that nothing is left of a provider that was closed; exit code 1 when something is
+    VerifyErased {
+        /// Slug or id
+        slug: String,
+        /// Print what was looked at as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Hold a provider's audit trail against its seals and anchors; exit code 1 when anything does not fit
     VerifyAudit {
         slug: String,
@@ -124,6 +132,7 @@ pub enum TenantCommand {
 pub async fn run(command: TenantCommand, global: &Global) -> Result<()> {
     let parts = global.parts().await?;
     match command {
+        TenantCommand::VerifyErased { slug, json } => verify_erased(&parts, &slug, json).await,
         TenantCommand::List { closed, json } => list(&parts, closed, json).await,
         TenantCommand::Show { slug, json } => show(&parts, &slug, json).await,
         TenantCommand::Suspend { slug, reason } => {
@@ -245,6 +254,25 @@ async fn delete(parts: &Parts, slug: &str, yes: bool, now: bool) -> Result<()> {
         "{slug} is closing; its data goes on {}; until then: tenant resume",
         at.date_naive()
     ))
+}
+
+async fn verify_erased(parts: &Parts, slug: &str, json: bool) -> Result<()> {
+    let tenant = any_tenant_of(parts, slug).await?;
+    let places = tenancy::verify_erased(&parts.db, &tenant).await?;
+    let left = places.iter().filter(|place| place.is_left_over()).count();
+    if json {
+        output::json(&json!({ "tenant": tenant.id(), "is_erased": left == 0, "places": places }))?;
+    } else {
+        for place in places.iter().filter(|place| place.amount > 0) {
+            let why = place.kept_for.map_or("LEFT OVER".to_owned(), |why| format!("kept: {why}"));
+            output::line(&format!("{}: {} ({why})", place.what, place.amount))?;
+        }
+        output::line(&format!("{slug}: {} places looked at, {left} hold what should be gone", places.len()))?;
+    }
+    match left {
+        0 => Ok(()),
+        _ => Err(Error::conflict("not_erased", format!("Something of {slug} is left."))),
+    }
 }
 
 async fn verify_audit(parts: &Parts, slug: &str, json: bool) -> Result<()> {

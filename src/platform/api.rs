@@ -31,6 +31,9 @@ struct SignupBody {
     /// ISO 3166-1 alpha-2 code; `PH` when absent.
     #[oai(validator(min_length = 2, max_length = 2))]
     country: Option<String>,
+    /// What the captcha's script gave, where the platform asks for one.
+    #[oai(validator(max_length = 4096))]
+    captcha_token: Option<String>,
 }
 
 #[derive(Debug, Clone, Object)]
@@ -88,6 +91,7 @@ impl SignupApi {
     async fn create_signup(&self, request: &Request, body: Body<SignupBody>) -> Result<Created<SignedUp>> {
         let origin = request.extensions().get::<Origin>();
         let key = idempotency_key(request)?;
+        let captcha = body.0.captcha_token.clone().unwrap_or_default();
         let new = NewSignup::parse(body.0.into())?;
         if let (Some(limits), Some(note), Some(origin)) = (
             request.extensions().get::<Arc<RateLimits>>(),
@@ -96,7 +100,7 @@ impl SignupApi {
         ) {
             limits.signup(origin.address, note)?;
         }
-        let done = self.signups.ask(new, key, origin).await?;
+        let done = self.signups.ask(new, key, &captcha, origin).await?;
         Ok(Created(done.answer))
     }
 

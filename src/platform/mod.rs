@@ -6,7 +6,9 @@
 mod api;
 mod approval_pages;
 mod approvals;
+mod captcha;
 mod console;
+mod invoices;
 mod lending;
 mod pages;
 mod plans;
@@ -17,10 +19,12 @@ mod work;
 
 pub use api::SignupApi;
 pub use approval_pages::pages as approval_pages;
+pub use captcha::Captcha;
 pub use console::{Console, pages as console_pages};
+pub use invoices::pages as invoice_pages;
 pub use lending::pages as sender_pages;
 pub use pages::pages;
 pub use plans::pages as plan_pages;
-pub use signup::{NewSignup, SignupInput, Signups};
+pub use signup::{NewSignup, SignupDoor, SignupInput, Signups};
 pub use tenants::{measure, pages as tenant_pages};
 pub use work::pages as work_pages;

@@ -9,14 +9,17 @@ use poem::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::approvals;
 use super::signup::{NewSignup, SignupInput, Signups};
+use super::{
+    approvals,
+    captcha::{Captcha, Widget},
+};
 use crate::{
     access::{Bare, CheckedForm, Guarded, Visitor},
     error::Result,
     tenancy::Resolver,
     types::{COUNTRIES, CURRENCIES, Slug, time_zones},
-    web::{FormView, Origin, RateLimits, RouteTable, StandingNote, see_other},
+    web::{ContentPolicy, FormView, Origin, RateLimits, RouteTable, StandingNote, see_other},
 };
 
 const REASON: &str = "Anybody may sign a provider up.";
@@ -122,6 +125,7 @@ struct SignupPage<'a> {
     time_zones: Vec<Choice>,
     idempotency_key: String,
     slug_state: Option<SlugState>,
+    captcha: Option<Widget>,
     form: FormView,
 }
 
@@ -148,10 +152,17 @@ fn show_form(
         time_zones: time_zones().map(|zone| Choice { value: zone.into(), label: zone.into() }).collect(),
         idempotency_key,
         slug_state: None,
+        captcha: signups.captcha().map(Captcha::widget),
         form,
     };
     let bare = Bare { status, template: "public/signup.html", title: "Set up your portal" };
-    visitor.render(signups.access(), bare, None, &view)
+    let mut shown = visitor.render(signups.access(), bare, None, &view)?;
+    if let Some(captcha) = signups.captcha() {
+        let forms = format!("'self' {}", resolver.url(&format!("*.{}", resolver.base_domain())));
+        let policy = captcha.policy(ContentPolicy { forms: &forms, ..ContentPolicy::default() });
+        shown.headers_mut().insert("content-security-policy", policy);
+    }
+    Ok(shown)
 }
 
 fn empty_form() -> FormView {
@@ -218,7 +229,8 @@ async fn sign_up(
     let attempt = async {
         let new = NewSignup::parse(input)?;
         brake.limits.signup(origin.address, &brake.note)?;
-        signups.ask(new, Some(key.as_str()).filter(|key| !key.is_empty()), Some(&origin)).await
+        let captcha = signups.captcha().map_or("", |captcha| form.get(captcha.field()));
+        signups.ask(new, Some(key.as_str()).filter(|key| !key.is_empty()), captcha, Some(&origin)).await
     };
     match attempt.await {
         Ok(done) if done.answer.is_pending() => {
@@ -250,6 +262,7 @@ fn renamed(error: crate::error::Error) -> crate::error::Error {
             "owner.name" => "owner_name".into(),
             "owner.email" => "owner_email".into(),
             "owner.password" => "password".into(),
+            "captcha_token" => "captcha".into(),
             other => other.to_owned().into(),
         };
     }

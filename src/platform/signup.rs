@@ -1,12 +1,18 @@
 //! Signing a provider up: all of it or nothing, and the same answer to the same request.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::approvals::{self, Mode};
+use super::{
+    approvals::{self, Mode},
+    captcha::Captcha,
+};
 use crate::{
     access::{self, Access, NewOwner},
     db::{Db, OnConstraint, OwnerTx},
@@ -174,11 +180,56 @@ pub struct Signups {
     keyring: Arc<Keyring>,
     access: Access,
     post: PlatformPost,
+    door: SignupDoor,
+}
+
+/// What is asked of those who come to the door by themselves.
+#[derive(Clone)]
+pub struct SignupDoor {
+    pub allow_disposable: bool,
+    pub captcha: Option<Captcha>,
+}
+
+impl SignupDoor {
+    /// Whether somebody with this address and this proof of being a person may go on.
+    async fn admit(&self, email: &EmailAddress, token: &str, origin: Option<&Origin>) -> Result<()> {
+        if !self.allow_disposable && is_disposable(email) {
+            let detail = "Take an address that lasts: this one is thrown away after use.";
+            return Err(Error::invalid("owner.email", "disposable", detail));
+        }
+        match &self.captcha {
+            Some(captcha) => captcha.check(token, origin).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Domains of providers of throw-away mail.
+static DISPOSABLE: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| mailchecker::blacklist().into_iter().collect());
+
+/// Whether its domain is such a provider's, or lies below one.
+fn is_disposable(email: &EmailAddress) -> bool {
+    let domain = email.as_str().rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
+    let above =
+        std::iter::successors(Some(domain.as_str()), |domain| domain.split_once('.').map(|(_, rest)| rest));
+    above.into_iter().any(|domain| DISPOSABLE.contains(domain))
 }
 
 impl Signups {
-    pub fn new(resolver: Resolver, keyring: Arc<Keyring>, access: Access, post: PlatformPost) -> Self {
-        Self { resolver, keyring, access, post }
+    pub fn new(
+        resolver: Resolver,
+        keyring: Arc<Keyring>,
+        access: Access,
+        post: PlatformPost,
+        door: SignupDoor,
+    ) -> Self {
+        Self { resolver, keyring, access, post, door }
+    }
+
+    /// What a page has to show of the captcha.
+    pub fn captcha(&self) -> Option<&Captcha> {
+        self.door.captcha.as_ref()
     }
 
     pub(super) fn db(&self) -> &Db {
@@ -212,7 +263,7 @@ impl Signups {
             .db()
             .read_public(async |tx| {
                 let found = tx
-                    .query_opt("SELECT 1 FROM public.tenant WHERE lower(slug) = $1", &[&slug.as_str()])
+                    .query_opt("SELECT 1 FROM public.tenant_slug WHERE slug = $1", &[&slug.as_str()])
                     .await?;
                 Ok(found.is_some() || approvals::is_waited_for(tx, slug).await?)
             })
@@ -237,7 +288,15 @@ impl Signups {
     }
 
     /// The same for somebody who comes to the door: as the platform's settings have it, at once, after an approval, or not at all.
-    pub async fn ask(&self, new: NewSignup, key: Option<&str>, origin: Option<&Origin>) -> Result<Done> {
+    /// `captcha` is what the captcha's script gave, where there is one.
+    pub async fn ask(
+        &self,
+        new: NewSignup,
+        key: Option<&str>,
+        captcha: &str,
+        origin: Option<&Origin>,
+    ) -> Result<Done> {
+        self.door.admit(&new.owner_email, captcha, origin).await?;
         match approvals::mode(self.db()).await? {
             Mode::Open => self.sign_up(new, key, origin).await,
             Mode::Closed => Err(Error::forbidden("signups_closed", "Nobody can sign up here right now.")),

@@ -9,9 +9,9 @@ use super::{
     registry::{Registry, Status, Tenant, select_tenant, tenant_of},
 };
 use crate::{
-    db::{ControlTx, Db},
+    db::{ControlTx, Db, TenantTx},
     error::{Error, OrInternal, Result},
-    types::{SchemaName, TenantId},
+    types::{SchemaName, Slug, TenantId},
 };
 
 /// All tenants, newest first, at most `limit`; closed ones too when asked for.
@@ -136,6 +136,20 @@ async fn change(
     Ok(())
 }
 
+/// Gives the entered tenant another web address; the one that it had leads there, and is nobody else's.
+pub async fn change_slug(tx: &TenantTx, slug: &Slug, by: &str) -> Result<()> {
+    let row = tx.query_one("SELECT gate.change_slug($1, $2) AS outcome", &[&slug.as_str(), &by]).await?;
+    let refused = |code, detail: &str| Err(Error::conflict(code, detail));
+    match row.get("outcome") {
+        "changed" => Ok(()),
+        "same" => refused("same_address", "This is the address that you have."),
+        "too_many" => {
+            refused("too_many_addresses", "Ten addresses that you had lead here. Go back to one of them.")
+        }
+        _ => refused("slug_taken", "This web address is taken."),
+    }
+}
+
 /// Begins to close a tenant: it is no longer served, and after the grace period its data goes.
 pub async fn close(
     registry: &Registry,
@@ -234,6 +248,7 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          DELETE FROM public.usage WHERE tenant_id = '{id}';
          DELETE FROM public.tenant_plan WHERE tenant_id = '{id}';
          DELETE FROM public.tenant_limit WHERE tenant_id = '{id}';
+         UPDATE public.platform_payment SET begun_by = '' WHERE tenant_id = '{id}';
          DELETE FROM public.tenant_figure WHERE tenant_id = '{id}';
          DELETE FROM public.signup_request WHERE id = '{id}';
          DELETE FROM public.support_grant WHERE tenant_id = '{id}';

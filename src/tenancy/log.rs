@@ -28,6 +28,11 @@ impl Operator {
         Self::plain("command_line", "command line")
     }
 
+    /// The deployment itself, by its own rules.
+    pub fn system() -> Self {
+        Self::plain("system", "system")
+    }
+
     /// Somebody at the console's door who has not proved who they are.
     pub fn anonymous(label: impl Into<String>) -> Self {
         Self::plain("anonymous", label)

@@ -6,6 +6,7 @@ mod arrival;
 mod bootstrap;
 mod domains;
 mod dump;
+mod erased;
 mod isolation;
 mod lifecycle;
 mod log;
@@ -25,8 +26,11 @@ pub use domains::{
     remove_domain,
 };
 pub use dump::{Filling, Reading, Table, fill_control_plane, read_control_plane, read_schema};
+pub use erased::verify_erased;
 pub use isolation::{Report, Visitor, verify, walk};
-pub use lifecycle::{account_of, close, close_now, count_by_status, finish_closing, list, resume, suspend};
+pub use lifecycle::{
+    account_of, change_slug, close, close_now, count_by_status, finish_closing, list, resume, suspend,
+};
 pub use log::{Deed, Operator, note};
 pub use migrations::{Outcome, latest_tenant_version, migrate_public, migrate_tenants, standing};
 pub use news::{Epoch, News};

@@ -79,6 +79,17 @@ impl Resolver {
         Ok(Place::Tenant { tenant, by_header: true })
     }
 
+    /// Where somebody is led who asked at a web address that the tenant has given up.
+    pub fn moved(&self, request: &Request, tenant: &Tenant) -> Result<Option<String>> {
+        let host = Host::of(request)?;
+        let is_former =
+            host.label_under(&self.settings.base_domain).is_some_and(|label| label != tenant.slug.as_str());
+        Ok(is_former.then(|| {
+            let way = request.uri().path_and_query().map_or("/", |way| way.as_str());
+            format!("{}{way}", self.url(&self.host_under_base(&tenant.slug)))
+        }))
+    }
+
     fn named_by_header(&self, request: &Request) -> Result<Option<Named>> {
         let mut given = request.headers().get_all(TENANT_HEADER).iter();
         let Some(value) = given.next() else { return Ok(None) };

@@ -180,6 +180,7 @@ impl Registry {
         &self.news
     }
 
+    /// By the web address that it has, or had before.
     pub async fn find_by_slug(&self, slug: &str) -> Result<Option<Tenant>> {
         self.find(Key::Slug(slug.to_ascii_lowercase())).await
     }
@@ -210,7 +211,12 @@ impl Registry {
 
 async fn load(tx: &ControlTx, key: &Key) -> Result<Option<Tenant>> {
     let row = match key {
-        Key::Slug(slug) => tx.query_opt(select_tenant!("WHERE lower(t.slug) = $1"), &[slug]).await?,
+        Key::Slug(slug) => {
+            let sql = select_tenant!(
+                "WHERE t.id = (SELECT c.tenant_id FROM public.tenant_slug c WHERE c.slug = $1)"
+            );
+            tx.query_opt(sql, &[slug]).await?
+        }
         Key::Id(id) => tx.query_opt(select_tenant!("WHERE t.id = $1"), &[id]).await?,
         Key::Domain(domain) => {
             let sql = select_tenant!(

@@ -159,6 +159,43 @@ impl ApiResponse for Download {
     fn register(_registry: &mut Registry) {}
 }
 
+/// A paper, shown by the browser rather than saved.
+pub struct Pdf {
+    name: String,
+    content: Vec<u8>,
+}
+
+impl Pdf {
+    /// `name` is the file's, without its ending.
+    pub fn new(name: impl Into<String>, content: Vec<u8>) -> Self {
+        Self { name: name.into(), content }
+    }
+}
+
+impl IntoResponse for Pdf {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type("application/pdf")
+            .header(header::CONTENT_DISPOSITION, format!("inline; filename=\"{}.pdf\"", self.name))
+            .header(header::CACHE_CONTROL, "private, no-store")
+            .body(self.content)
+    }
+}
+
+impl ApiResponse for Pdf {
+    fn meta() -> MetaResponses {
+        let schema = poem_openapi::registry::MetaSchema::new_with_format("string", "binary");
+        let mut one = meta(200, None);
+        if let Some(answer) = one.responses.first_mut() {
+            let schema = MetaSchemaRef::Inline(Box::new(schema));
+            answer.content.push(MetaMediaType { content_type: "application/pdf", schema });
+        }
+        one
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
 /// 303: after a POST the browser GETs another page.
 pub fn see_other(path: impl AsRef<str>) -> Response {
     redirect(StatusCode::SEE_OTHER, path.as_ref())

@@ -1,11 +1,15 @@
-//! Rate limits of one process: per address, per credential, per tenant.
+//! Rate limits: per address, per credential, per tenant. They are of the deployment: every process that takes requests charges each
+//! of them as many times as there are such processes, so that all together let through what one would.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,8 +64,10 @@ impl StandingNote {
     }
 }
 
-/// All limits of this process.
+/// All limits, as far as they are this process's.
 pub struct RateLimits {
+    /// How many processes take requests.
+    processes: AtomicU32,
     address: Limiter<IpAddr>,
     credential: Limiter<Uuid>,
     tenant: Limiter<TenantId>,
@@ -86,6 +92,7 @@ impl RateLimits {
     pub fn new(limits: &LimitSettings) -> Self {
         let hourly = |n: u32| limiter(Quota::per_hour(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)));
         Self {
+            processes: AtomicU32::new(1),
             address: limiter(quota(limits.address_per_second, limits.burst_seconds)),
             credential: limiter(quota(limits.credential_per_second, limits.burst_seconds)),
             tenant: limiter(quota(limits.tenant_per_second, limits.burst_seconds)),
@@ -96,19 +103,34 @@ impl RateLimits {
         }
     }
 
+    /// So many processes take requests from now on.
+    pub fn share(&self, processes: u32) {
+        self.processes.store(processes.max(1), Ordering::Relaxed);
+    }
+
+    fn check<K: Hash + Eq + Clone>(
+        &self,
+        limiter: &Limiter<K>,
+        key: &K,
+        note: &StandingNote,
+        whom: &str,
+    ) -> Result<()> {
+        check(limiter, key, self.processes.load(Ordering::Relaxed), note, whom)
+    }
+
     pub fn address(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
-        check(&self.address, &address, note, "this address")
+        self.check(&self.address, &address, note, "this address")
     }
 
     pub fn credential(&self, credential: Uuid, note: &StandingNote) -> Result<()> {
-        check(&self.credential, &credential, note, "this credential")
+        self.check(&self.credential, &credential, note, "this credential")
     }
 
     /// `per_second` is what the tenant's plan allows; None: what the deployment allows each.
     pub fn tenant(&self, tenant: TenantId, per_second: Option<u32>, note: &StandingNote) -> Result<()> {
         match per_second {
-            None => check(&self.tenant, &tenant, note, "this provider"),
-            Some(rate) => check(&self.of_rate(rate), &tenant, note, "this provider's plan"),
+            None => self.check(&self.tenant, &tenant, note, "this provider"),
+            Some(rate) => self.check(&self.of_rate(rate), &tenant, note, "this provider's plan"),
         }
     }
 
@@ -121,11 +143,11 @@ impl RateLimits {
     }
 
     pub fn signup(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
-        check(&self.signups, &address, note, "sign-ups from this address")
+        self.check(&self.signups, &address, note, "sign-ups from this address")
     }
 
     pub fn password_link(&self, address: IpAddr, note: &StandingNote) -> Result<()> {
-        check(&self.password_links, &address, note, "links from this address")
+        self.check(&self.password_links, &address, note, "links from this address")
     }
 
     /// Forgets callers that have been quiet. Called now and then by the server.
@@ -144,19 +166,40 @@ impl RateLimits {
     }
 }
 
-fn check<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K, note: &StandingNote, whom: &str) -> Result<()> {
-    match limiter.check_key(key) {
+fn check<K: Hash + Eq + Clone>(
+    limiter: &Limiter<K>,
+    key: &K,
+    processes: u32,
+    note: &StandingNote,
+    whom: &str,
+) -> Result<()> {
+    let charged = |n: NonZeroU32| limiter.check_key_n(key, n);
+    // More processes than a limit has requests: one a time in each is the least there is.
+    let each = NonZeroU32::new(processes).unwrap_or(NonZeroU32::MIN);
+    let (cost, checked) = match charged(each) {
+        Ok(checked) => (each.get(), checked),
+        Err(capacity) => {
+            let all = NonZeroU32::new(capacity.0).unwrap_or(NonZeroU32::MIN);
+            (all.get(), charged(all).map_err(|_less| Error::internal("a limit below one"))?)
+        }
+    };
+    match checked {
         Ok(state) => {
-            let limit = state.quota().burst_size().get();
+            let burst = state.quota().burst_size().get();
             let remaining = state.remaining_burst_capacity();
-            let used = f64::from(limit.saturating_sub(remaining));
+            let used = f64::from(burst.saturating_sub(remaining));
             let reset = state.quota().replenish_interval().mul_f64(used);
-            note.keep_nearest(Standing { limit, remaining, reset_seconds: whole_seconds(reset) });
+            let standing = Standing {
+                limit: burst / cost,
+                remaining: remaining / cost,
+                reset_seconds: whole_seconds(reset),
+            };
+            note.keep_nearest(standing);
             Ok(())
         }
         Err(not_until) => {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
-            let limit = not_until.quota().burst_size().get();
+            let limit = not_until.quota().burst_size().get() / cost;
             note.keep_nearest(Standing { limit, remaining: 0, reset_seconds: whole_seconds(wait) });
             Err(Error::too_many(wait, format!("Too many requests of {whom}. Try again later.")))
         }

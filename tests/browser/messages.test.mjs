@@ -1,13 +1,12 @@
 // A provider talks to its customers: connects a gateway, writes to a group, watches it arrive, loses its gateway, reads a call again,
 // lets somebody unsubscribe, and stops a campaign.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
-import path from "node:path";
 import { after, before, test } from "node:test";
 
 import { findings, launch, open, overflows, shoot, signUp } from "./browser.mjs";
-import { program, start } from "./server.mjs";
+import { startProviders } from "./providers.mjs";
+import { start } from "./server.mjs";
 
 const SLUG = "talks";
 
@@ -24,19 +23,6 @@ after(async () => {
   await server?.stop();
   providers?.stop();
 });
-
-/** A server that speaks the providers' protocols: where it is, what to enter, and how to tell it things. */
-async function startProviders() {
-  const child = spawn(path.join(path.dirname(program), "examples", "fake_providers"), [], { stdio: ["pipe", "pipe", "inherit"] });
-  const line = await new Promise((resolve) => {
-    let text = "";
-    child.stdout.on("data", (chunk) => (text += chunk).includes("\n") && resolve(text));
-  });
-  const { url, credentials } = JSON.parse(line);
-  const tell = (what, body) => fetch(`${url}/_/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  const taken = async (kind) => (await (await fetch(`${url}/_/taken`)).json()).filter((one) => one.provider === kind);
-  return { credentials, tell, taken, stop: () => child.stdin.end() };
-}
 
 /** Waits until something is there. */
 async function until(what, look) {

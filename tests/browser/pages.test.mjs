@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { THEMES, WIDTHS, buildField, buildPlant, customersCsv, findings, joinPortal, launch, open, overflows, signUp } from "./browser.mjs";
 import { keepBooks } from "./books.mjs";
 import { joinConsole } from "./console.mjs";
+import { payingAt, startProviders } from "./providers.mjs";
 import { start } from "./server.mjs";
 
 const SLUG = "every-page";
@@ -13,7 +14,7 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
+  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/paper$/, /\.pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
@@ -23,12 +24,14 @@ const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/r
 const LONG = "tenant /api/redoc";
 
 let server;
+let providers;
 let browser;
 let state;
 const ids = {};
 
 before(async () => {
-  server = await start();
+  providers = await startProviders();
+  server = await start(payingAt(providers));
   browser = await launch();
   const { context, page } = await open(browser, { width: 1280, theme: "light" });
   await signUp(page, server, "Every Page Fiber", SLUG);
@@ -96,7 +99,14 @@ before(async () => {
   await page.locator("#customers").fill("70");
   await page.getByRole("button", { name: "Save" }).click();
   await page.waitForURL("**/console/plans");
-  for (const stem of ["/console/people", "/console/tenants", "/console/plans"]) {
+  await page.goto(`${server.base}/console/invoices/terms`);
+  await page.locator("#seller").fill("Lastmile Operations Inc.");
+  await page.locator("#tax_name").fill("VAT");
+  await page.locator("#tax_percent").fill("12");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForURL("**/console/invoices");
+  ids["/pay"] = await buyCredit(page, server.at(SLUG));
+  for (const stem of ["/console/people", "/console/tenants", "/console/plans", "/console/invoices"]) {
     await page.goto(`${server.base}${stem}`);
     ids[stem] = (await page.content()).match(new RegExp(`${stem}/([0-9a-f-]{36})`))?.[1];
   }
@@ -109,7 +119,26 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await server?.stop();
+  providers?.stop();
 });
+
+/** Credit for messages, paid for as a person pays: to the processor and back. The token of what was paid. */
+async function buyCredit(page, portal) {
+  await page.goto(`${portal}/settings/plan`);
+  await page.getByRole("link", { name: "Invoices and credit" }).click();
+  await page.locator("#amount").fill("1,500");
+  await page.getByRole("button", { name: "Go on to pay" }).click();
+  await page.waitForURL("**/pay/*");
+  await page.getByRole("link", { name: "Continue at PayMongo" }).click();
+  await page.getByRole("button", { name: "Pay" }).click();
+  await page.waitForURL("**/pay/*");
+  await page.getByText("There is nothing more to do.").waitFor();
+  const token = page.url().split("/").pop();
+  await page.goto(`${portal}/settings/invoices`);
+  await page.getByText("INV-000001").waitFor();
+  assert.ok((await page.locator("#credit").textContent()).includes("₱1,500.00"));
+  return token;
+}
 
 /** A group, a contact in it, somebody who claims its number, a list that waits to be imported, an address not to be used. */
 async function gatherContacts(page, base) {

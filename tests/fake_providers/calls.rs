@@ -24,7 +24,7 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(url: &str, content_type: &str, body: Vec<u8>) -> Self {
+    pub(super) fn new(url: &str, content_type: &str, body: Vec<u8>) -> Self {
         let headers = BTreeMap::from([("content-type".to_owned(), content_type.to_owned())]);
         Self { url: url.to_owned(), headers, body }
     }
@@ -38,7 +38,7 @@ impl Call {
         Self::new(url, "application/x-www-form-urlencoded", body.into())
     }
 
-    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.insert(name.to_owned(), value.into());
         self
     }

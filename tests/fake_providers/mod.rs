@@ -8,6 +8,7 @@
 pub mod calls;
 mod keys;
 mod mobile;
+pub mod money;
 mod server;
 mod social;
 mod texting;
@@ -93,6 +94,7 @@ pub(crate) struct Inner {
     refused: HashMap<(String, String), String>,
     calls: HashMap<String, usize>,
     taken: Vec<Taken>,
+    checkouts: Vec<money::Checkout>,
     /// What a message that is asked for has become.
     statuses: HashMap<String, String>,
     /// Where calls were told to go: Telegram's own.
@@ -157,6 +159,8 @@ impl Fake {
             "telegram" => vec![("bot_token", BOT_TOKEN.into())],
             "fcm" => vec![("key_file", self.key_file().to_string())],
             "generic" => vec![("secret", SIGNING_SECRET.into()), ("sender", "Acme".into())],
+            "paystack" => vec![("secret_key", SECRET.into())],
+            "paymongo" => vec![("secret_key", SECRET.into()), ("webhook_secret", SIGNING_SECRET.into())],
             other => panic!("the fake speaks no {other}"),
         };
         let mut values: BTreeMap<String, String> =

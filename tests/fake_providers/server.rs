@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use super::{Fake, Fault, State, Taken, calls, mobile, social, texting};
+use super::{Fake, Fault, SECRET, State, Taken, calls, mobile, money, social, texting};
 
 const HUGE_BYTES: usize = 10 * 1024 * 1024;
 
@@ -134,6 +134,10 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         "clicksend" => texting::clicksend(&state, &asked),
         "twilio" | "twilio_whatsapp" => texting::twilio(&state, &kind, &asked),
         "generic" => texting::generic(&state, &asked),
+        "paystack" => money::paystack(&state, &asked),
+        "paymongo" => money::paymongo(&state, &asked),
+        "captcha" => captcha(&state, &asked),
+        "checkout" => money::checkout(&state, &asked),
         "sendgrid" => mobile::sendgrid(&state, &asked),
         "fcm" => mobile::fcm(&state, &asked),
         "telegram" => social::telegram(&state, &asked),
@@ -145,6 +149,17 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         Verdict::Answer(answer) => respond(answer),
         Verdict::Accept(taken, answer) => take(&state, &kind, taken, answer).await,
     }
+}
+
+/// A service that knows people: the token of one is `person`.
+fn captcha(state: &State, asked: &Asked) -> Verdict {
+    if state.is_revoked("captcha") {
+        return refuse(500, json!({}));
+    }
+    let form = asked.form();
+    let is_ours = form.get("secret").is_some_and(|secret| secret == SECRET);
+    let is_person = is_ours && form.get("response").is_some_and(|token| token == "person");
+    Verdict::Answer(Answer::json(200, json!({"success": is_person, "error-codes": []})))
 }
 
 /// Accepts a message, or lets it fare as was scripted.

@@ -17,6 +17,7 @@ use crate::{
 
 /// Which collection the ids of a page's path are of, by what the path begins with; the longer first.
 const PATHS: &[(&str, &str)] = &[
+    ("/settings/invoices/", "settings/invoices"),
     ("/account/passkeys/", "me/passkeys"),
     ("/customers/imports/", "customers/imports"),
     ("/customers/", "customers"),
@@ -323,6 +324,8 @@ const WITHOUT: &[&str] = &[
     "/settings/domains/:id/activate",
     "/settings/domains/:id/check",
     "/settings/domains/:id/remove",
+    "/settings/address",
+    "/settings/invoices/credit",
     "/settings/messaging",
     "/settings/outages",
     "/settings/plant",

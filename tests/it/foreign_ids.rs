@@ -438,6 +438,7 @@ pub async fn furnished() -> (Tenant, Api) {
     walk.isp(&sql(&tenant.server.database).await, &tenant.schema().await).await;
     walk.messaging().await;
     walk.messages(&sql(&tenant.server.database).await, &tenant.schema().await).await;
+    crate::invoices::given(&sql(&tenant.server.database).await, &tenant.id).await;
     walk.make("POST /domains", json!({"domain": format!("{}.example", tenant.slug)})).await;
     (tenant, api)
 }

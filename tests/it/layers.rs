@@ -16,6 +16,7 @@ const ROOMS: &[(&str, u32)] = &[
     ("config", 2),
     ("outbound", 3),
     ("sheets", 3),
+    ("print", 3),
     ("db", 4),
     ("web", 4),
     // Floor 1: who the tenants are.
@@ -38,6 +39,8 @@ const ROOMS: &[(&str, u32)] = &[
     ("integrations", 30),
     ("isp", 30),
     ("messaging", 30),
+    // What the platform asks its providers for.
+    ("invoicing", 35),
     // Floor 4: the control plane's own pages and API, the shared shell.
     ("platform", 40),
     ("portal", 40),

@@ -20,6 +20,13 @@ const OPEN: &[(&str, &str)] = &[
         "whoever holds a receipt checks it; a code says nothing but that one receipt",
     ),
     ("platform GET /find", "people look for their provider's portal"),
+    ("platform GET /pay/:token", "whoever knows the address may see the invoice and pay it"),
+    ("platform POST /pay/:token", "whoever knows the address may see the invoice and pay it"),
+    ("platform GET /pay/:token/invoice.pdf", "whoever knows the address may see the invoice and pay it"),
+    (
+        "platform POST /hooks/payments/:processor",
+        "a payment processor calls; it proves itself by its signature",
+    ),
     ("platform GET /signup", "whoever signs up has no account yet"),
     ("platform POST /signup", "whoever signs up has no account yet"),
     ("platform GET /signup/slug", "whoever signs up chooses an address"),

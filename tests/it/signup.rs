@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, shared, sql, tenant, text};
+use crate::{
+    fake_providers::{Fake, SECRET},
+    harness::{PASSWORD, Server, Settings, shared, sql, tenant, text},
+};
 
 fn body(slug: Option<&str>, email: &str) -> serde_json::Value {
     let mut body = json!({
@@ -137,4 +140,68 @@ async fn slugs_say_why_they_cannot_be_had() {
     }
     let free = platform.get(&format!("/api/platform/v1/slugs/{}", fresh_slug())).await.expect(200);
     assert_eq!(free, json!({"available": true, "reason": null}));
+}
+
+#[tokio::test]
+async fn an_address_that_is_thrown_away_is_refused() {
+    let server = shared().await;
+    for email in ["ada@mailinator.com", "ada@MAILINATOR.com", "ada@inbox.mailinator.com"] {
+        let refused =
+            server.platform().post("/api/platform/v1/signups", body(Some(&fresh_slug()), email)).await;
+        assert_eq!(refused.wrong_fields(), ["owner.email"], "{email}");
+    }
+    let mut browser = server.browser("isp.test");
+    browser.get("/signup").await.expect_status(200);
+    let fields = [
+        ("company_name", "Acme Fiber"),
+        ("owner_name", "Ada"),
+        ("owner_email", "ada@mailinator.com"),
+        ("password", PASSWORD),
+    ];
+    let page = browser.post("/signup", &fields).await;
+    page.expect_status(422);
+    assert!(page.text().contains("Take an address that lasts"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn where_a_captcha_is_asked_for_nobody_signs_up_without() {
+    let fake = Fake::start().await;
+    let settings = Settings::default()
+        .with("SIGNUPS__ALLOW_DISPOSABLE", "true")
+        .with("SIGNUPS__CAPTCHA__KIND", "turnstile")
+        .with("SIGNUPS__CAPTCHA__SITE_KEY", "site-1")
+        .with("SIGNUPS__CAPTCHA__SECRET", SECRET)
+        .with("SIGNUPS__CAPTCHA__VERIFY_URL", format!("{}/captcha/siteverify", fake.url));
+    let server = Server::own("signup_captcha", settings).await;
+    let asked = async |token: Option<&str>| {
+        let mut body = body(Some(&fresh_slug()), "ada@mailinator.com");
+        if let Some(token) = token {
+            body["captcha_token"] = json!(token);
+        }
+        server.platform().post("/api/platform/v1/signups", body).await
+    };
+    for token in [None, Some(""), Some("robot")] {
+        assert_eq!(asked(token).await.wrong_fields(), ["captcha_token"], "{token:?}");
+    }
+    asked(Some("person")).await.expect_status(201);
+    let mut browser = server.browser("isp.test");
+    let page = browser.get("/signup").await;
+    assert!(page.text().contains("class=\"cf-turnstile\" data-sitekey=\"site-1\""), "{}", page.text());
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self' https://challenges.cloudflare.com;"), "{policy}");
+    assert!(!server.platform().get("/").await.header("content-security-policy").contains("cloudflare"));
+    let fields = [
+        ("company_name", "Acme Fiber"),
+        ("owner_name", "Ada"),
+        ("owner_email", "ada@acme.example"),
+        ("password", PASSWORD),
+    ];
+    let refused = browser.post("/signup", &fields).await;
+    refused.expect_status(422);
+    assert!(refused.text().contains("Show that you are a person"), "{}", refused.text());
+    let with_token = [fields.as_slice(), &[("cf-turnstile-response", "person")]].concat();
+    browser.post("/signup", &with_token).await.expect_status(303);
+    // While the service says nothing nobody is let in, and nobody is called a robot.
+    fake.revoke("captcha");
+    asked(Some("person")).await.refused(503, "captcha_unavailable");
 }

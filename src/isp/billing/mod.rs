@@ -27,7 +27,7 @@ pub use pages::pages;
 pub use payments::PaymentsApi;
 pub use periods::{Opening, Served, Span, SubscriptionsApi, bring_forward, extend, opening_span, served};
 pub use policy_api::BillingSettingsApi;
-pub use receipts::{Fact, Line, Paper, Printed, ReceiptsApi};
+pub use receipts::{Paper, Printed, ReceiptsApi};
 pub use shifts::ShiftsApi;
 pub use subscriber::{OwnAccount, own_account, own_receipt};
 

@@ -6,13 +6,14 @@ use super::{
     ledger,
     payments::{self, Payment},
     periods::{self, Subscription},
-    receipts::{self, Paper, Pdf},
+    receipts::{self, Paper},
 };
 use crate::{
     access::By,
     db::{Db, TenantTx},
     error::{Error, Result},
     types::{CustomerId, Limit, ReceiptId},
+    web::Pdf,
 };
 
 /// What a customer bought and paid, newest first.

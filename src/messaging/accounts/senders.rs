@@ -16,7 +16,7 @@ use super::{
 use crate::{
     access::By,
     audit::Event,
-    db::{Db, OnConstraint},
+    db::{ControlTx, Db, OnConstraint},
     error::{Error, OrInternal, Result},
     messaging::{
         Channel,
@@ -336,31 +336,36 @@ pub async fn add_credit(
     let note_text = crate::types::optional_line(note_text, NOTE_MAX)
         .map_err(|odd| Error::Invalid(vec![odd.at("note")]))?
         .unwrap_or_default();
-    let id = tenant.id();
-    db.in_public(async |tx| {
-        tx.execute(
-            "INSERT INTO public.message_credit (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING",
-            &[&id],
-        )
-        .await?;
-        tx.execute(
-            "UPDATE public.message_credit SET available = available + $2 WHERE tenant_id = $1",
-            &[&id, &amount],
-        )
-        .await
-        .on_constraint("message_credit_available_check", || {
-            Error::conflict("not_enough_credit", "So much is not available.")
-        })?;
-        tx.execute(
-            "INSERT INTO public.message_credit_entry (id, tenant_id, amount, note, actor) VALUES ($1, $2, $3, $4, $5)",
-            &[&Uuid::now_v7(), &id, &amount, &note_text, &actor.label()],
-        )
-        .await?;
-        let detail = json!({"amount": amount, "note": note_text});
-        note(tx, actor, Deed { detail: Some(detail), ..Deed::to(tenant, "credit.added", "") }).await
-    })
-    .await?;
+    db.in_public(async |tx| top_up(tx, actor, tenant, amount, &note_text).await).await?;
     credit_of(db, tenant).await
+}
+
+/// The same in a transaction of the caller's, who has looked at amount and note.
+pub async fn top_up(
+    tx: &ControlTx,
+    actor: &Operator,
+    tenant: &Tenant,
+    amount: Decimal,
+    note_text: &str,
+) -> Result<()> {
+    let id = tenant.id();
+    tx.execute("INSERT INTO public.message_credit (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", &[&id])
+        .await?;
+    tx.execute(
+        "UPDATE public.message_credit SET available = available + $2 WHERE tenant_id = $1",
+        &[&id, &amount],
+    )
+    .await
+    .on_constraint("message_credit_available_check", || {
+        Error::conflict("not_enough_credit", "So much is not available.")
+    })?;
+    tx.execute(
+        "INSERT INTO public.message_credit_entry (id, tenant_id, amount, note, actor) VALUES ($1, $2, $3, $4, $5)",
+        &[&Uuid::now_v7(), &id, &amount, &note_text, &actor.label()],
+    )
+    .await?;
+    let detail = json!({"amount": amount, "note": note_text});
+    note(tx, actor, Deed { detail: Some(detail), ..Deed::to(tenant, "credit.added", "") }).await
 }
 
 pub async fn credit_of(db: &Db, tenant: &Tenant) -> Result<Credit> {

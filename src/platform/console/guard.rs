@@ -176,6 +176,7 @@ const NAVIGATION: &[(&str, &[Entry])] = &[(
         entry("Providers", "/console/tenants", "home"),
         entry("Sign-ups", "/console/signups", "inbox"),
         entry("Plans", "/console/plans", "reports"),
+        entry("Invoices", "/console/invoices", "billing"),
         entry("Work", "/console/work", "refresh"),
         entry("Senders", "/console/senders", "send"),
         entry("People", "/console/people", "staff"),

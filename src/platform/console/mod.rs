@@ -12,7 +12,9 @@ pub use guard::{ConsoleUser, Guarding, HOME, Look, Rule, Support};
 pub use trail_pages::EventRow;
 
 use super::staff::Door;
-use crate::{access::Access, config::Settings, db::Db, tenancy::Registry, web::RouteTable};
+use crate::{
+    access::Access, config::Settings, db::Db, invoicing::Invoicing, tenancy::Registry, web::RouteTable,
+};
 
 /// What the console's pages work with. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +23,7 @@ pub struct Console {
     pub db: Db,
     pub registry: Registry,
     pub settings: Arc<Settings>,
+    pub invoicing: Invoicing,
     pub door: Door,
 }
 

@@ -16,9 +16,11 @@ use crate::{
 
 const PATH: &str = "/console/log";
 const PAGE: Limit = Limit::of(50);
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 9] = [
     ("tenant.", "Providers"),
     ("signup.", "Sign-ups"),
+    ("invoice.", "Invoices"),
+    ("payment.", "Payments online"),
     ("support.", "Support access"),
     ("platform_staff.", "People"),
     ("console.", "Sign-ins"),
@@ -74,8 +76,8 @@ fn tone(action: &str) -> &'static str {
     let has = |words: &[&str]| words.iter().any(|word| action.contains(word));
     match () {
         () if has(&["refused", "disabled", "closed", "rejected", "failed"]) => "error",
-        () if has(&["suspended", "closing", "reset", "grace"]) => "warning",
-        () if has(&["created", "active", "enabled", "approved", "resumed"]) => "success",
+        () if has(&["suspended", "closing", "reset", "grace", "held", "void"]) => "warning",
+        () if has(&["created", "active", "enabled", "approved", "resumed", "paid", "received"]) => "success",
         () if has(&["support"]) => "info",
         () => "",
     }

@@ -4,6 +4,7 @@
 //! the company lie in `tenancy/`.
 
 mod accent;
+mod address;
 mod api;
 mod branding_pages;
 mod company_page;
@@ -14,6 +15,7 @@ mod model;
 mod rules;
 mod store;
 
+pub use address::{AddressApi, pages as address_pages};
 pub use api::SettingsApi;
 
 use crate::{

@@ -111,7 +111,7 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.isp(&sql(&server.database).await, &schema).await;
     walk.messaging().await;
     walk.messages(&sql(&server.database).await, &schema).await;
-    walk.plan(&sql(&server.database).await).await;
+    walk.plan(&sql(&server.database).await, &tenant.id).await;
     walk.trail().await;
     walk.call("PATCH /company", "", json!({"area_word": "Barangay"})).await;
 

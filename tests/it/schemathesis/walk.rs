@@ -310,13 +310,19 @@ impl Walk {
     }
 
     /// The provider's plan: one that the platform offers.
-    pub async fn plan(&mut self, client: &Client) {
+    pub async fn plan(&mut self, client: &Client, tenant: &str) {
         let offered = "INSERT INTO public.plan (id, code, name, monthly_price, currency, features, is_offered, is_default)
              VALUES (gen_random_uuid(), 'walk', 'Walk', 100, 'PHP', '{campaigns,sso,custom_domain}', true, false)";
         client.batch_execute(offered).await.unwrap();
+        crate::invoices::given(client, tenant).await;
         self.call("PUT /settings/plan", "", json!({"plan": "walk"})).await;
         self.call("GET /settings/plan", "", Value::Null).await;
         self.call("GET /settings/plan/statements", "", Value::Null).await;
+        self.call("GET /message-credit/payments", "", Value::Null).await;
+        self.call("PUT /settings/address", "", json!({"slug": "walk-elsewhere"})).await;
+        let invoices = self.call("GET /settings/invoices", "", Value::Null).await;
+        let invoice = text(&invoices, "/items/0/id");
+        self.call("GET /settings/invoices/{id}/paper", &invoice, Value::Null).await;
     }
 
     pub async fn trail(&mut self) {

@@ -14,8 +14,9 @@ use crate::{
     db::TenantTx,
     demo::{self, DemoSale, PLANS},
     error::Result,
-    isp::billing::{self, Fact, Line, Printed},
+    isp::billing::{self, Printed},
     jobs,
+    print::{Fact, Line},
     types::StaffId,
     web::parts::money as shown_money,
 };

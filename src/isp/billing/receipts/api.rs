@@ -1,11 +1,9 @@
 //! The operations on receipts.
 
 use chrono::{DateTime, Utc};
-use poem::{IntoResponse, Response, http::header};
 use poem_openapi::{
-    ApiResponse, Object, OpenApi, Tags,
+    Object, OpenApi, Tags,
     param::{Path, Query},
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
 };
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -22,7 +20,7 @@ use crate::{
     error::{OrInternal, Result},
     isp::billing::{PrintReceipts, ViewPayments},
     types::ReceiptId,
-    web::Json,
+    web::{Json, Pdf},
 };
 
 #[derive(Tags)]
@@ -68,42 +66,6 @@ impl From<Receipt> for ReceiptView {
     }
 }
 
-/// A receipt on paper.
-pub struct Pdf {
-    name: String,
-    content: Vec<u8>,
-}
-
-impl IntoResponse for Pdf {
-    fn into_response(self) -> Response {
-        Response::builder()
-            .content_type("application/pdf")
-            .header(header::CONTENT_DISPOSITION, format!("inline; filename=\"receipt_{}.pdf\"", self.name))
-            .header(header::CACHE_CONTROL, "private, no-store")
-            .body(self.content)
-    }
-}
-
-impl ApiResponse for Pdf {
-    fn meta() -> MetaResponses {
-        let schema = MetaSchema::new_with_format("string", "binary");
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "Here it is",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: "application/pdf",
-                    schema: MetaSchemaRef::Inline(Box::new(schema)),
-                }],
-                headers: Vec::new(),
-            }],
-        }
-    }
-
-    fn register(_registry: &mut Registry) {}
-}
-
 /// A receipt as it was issued. A void one is the same, with its payment marked void in the portal and on the public page: what
 /// was handed out is never written over.
 pub async fn paper(db: &Db, by: &By, id: ReceiptId, paper: Paper) -> Result<Pdf> {
@@ -112,7 +74,7 @@ pub async fn paper(db: &Db, by: &By, id: ReceiptId, paper: Paper) -> Result<Pdf>
     let content = tokio::task::spawn_blocking(move || pdf::render(&printed, logo.as_deref(), paper))
         .await
         .internal()??;
-    Ok(Pdf { name, content })
+    Ok(Pdf::new(format!("receipt_{name}"), content))
 }
 
 /// The operations on receipts.

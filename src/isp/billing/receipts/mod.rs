@@ -6,7 +6,7 @@ mod pdf;
 mod rules;
 mod store;
 
-pub use api::{Pdf, ReceiptsApi, paper};
-pub use model::{Fact, Line, Printed, initials};
+pub use api::{ReceiptsApi, paper};
+pub use model::{Printed, initials};
 pub use pdf::Paper;
 pub use rules::{get, issue, verify};

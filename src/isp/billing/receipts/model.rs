@@ -3,29 +3,11 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{isp::plans::Tax, types::amount::tax_inside};
-
-/// A label and what stands beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
-    pub label: String,
-    pub text: String,
-}
-
-impl Fact {
-    pub fn new(label: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { label: label.into(), text: text.into() }
-    }
-}
-
-/// What was paid for, and how much of the payment went to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    pub text: String,
-    /// Its coverage, or nothing.
-    pub detail: String,
-    pub amount: String,
-}
+use crate::{
+    isp::plans::Tax,
+    print::{Fact, Line},
+    types::amount::tax_inside,
+};
 
 /// Everything on the paper, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

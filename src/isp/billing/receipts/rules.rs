@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use data_encoding::BASE32_NOPAD;
 
 use super::{
-    model::{Fact, Line, Printed, Taxed, taxes},
+    model::{Printed, Taxed, taxes},
     store::{self, Letterhead, NewReceipt, Paid, Payer, Receipt},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         },
         series,
     },
+    print::{Fact, Line},
     types::ReceiptId,
     web::parts::money,
 };
