@@ -150,6 +150,7 @@ counted() {
         "http://127.0.0.1:$metrics/metrics" >"$output/$1.metrics"
 }
 
+export PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$output" "$cache"
 rm -f "$output"/*.{log,csv,json,metrics,txt}
 folder=$(mktemp -d)
