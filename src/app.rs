@@ -474,6 +474,7 @@ impl App {
         platform::sender_pages(&mut table);
         platform::plan_pages(&mut table);
         platform::invoice_pages(&mut table);
+        platform::announcement_pages(&mut table);
         invoicing::pages(&mut table);
         invoicing::mount(&mut table, &self.invoicing);
         access::well_known(&mut table, &self.access);

@@ -52,6 +52,7 @@ pub struct PageCaller {
 pub struct Access(pub(super) Arc<Parts>);
 
 pub(super) struct Parts {
+    pub registry: Registry,
     pub db: Db,
     pub news: Arc<News>,
     pub settings: Arc<Settings>,
@@ -102,6 +103,7 @@ impl Access {
         outbound: Outbound,
     ) -> Self {
         Self(Arc::new(Parts {
+            registry: registry.clone(),
             db: registry.db().clone(),
             news: registry.news().clone(),
             settings,

@@ -301,6 +301,7 @@ impl People {
 
     /// Makes a link by which this person chooses a password. The old password works until then.
     pub async fn issue_reset_link(&self, by: &By, id: StaffId, by_mail: bool) -> Result<(Member, Link)> {
+        by.must_have_proved()?;
         let catalogue = self.catalogue();
         let desk = self.desk(&by.tenant).await?;
         let issue = async |tx: &TenantTx| {

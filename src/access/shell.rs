@@ -51,6 +51,8 @@ pub struct Shell {
     pub active: &'static str,
     /// Whether the person has to set a second step up before anything else: nothing of the frame asks for anything.
     pub is_enrolling: bool,
+    /// What the platform's people tell everybody.
+    pub announcements: Vec<Announced>,
     /// The platform's support is let in.
     pub support: Option<Banner>,
     #[serde(flatten)]
@@ -62,6 +64,13 @@ impl Shell {
     pub fn label_of<'a>(&'a self, item: &'a NavItem) -> &'a str {
         if item.href == "/areas" { &self.areas_word } else { item.label }
     }
+}
+
+/// A sentence of the platform's people.
+#[derive(Debug, Clone, Serialize)]
+pub struct Announced {
+    pub text: String,
+    pub is_warning: bool,
 }
 
 /// What of the frame follows from a person's rights alone: made once for each stay.

@@ -3,6 +3,7 @@
 //!
 //! Owns `public.signup`, and what its parts name.
 
+mod announcements;
 mod api;
 mod approval_pages;
 mod approvals;
@@ -17,6 +18,7 @@ pub mod staff;
 mod tenants;
 mod work;
 
+pub use announcements::pages as announcement_pages;
 pub use api::SignupApi;
 pub use approval_pages::pages as approval_pages;
 pub use captcha::Captcha;

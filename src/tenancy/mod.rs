@@ -2,6 +2,7 @@
 //!
 //! Owns every table of schema `public` but `job` and `audit_anchor`, and all schemas and roles of tenants.
 
+mod announcements;
 mod arrival;
 mod bootstrap;
 mod domains;
@@ -19,6 +20,7 @@ mod registry;
 mod rights;
 mod shards;
 
+pub use announcements::{Announcement, AnnouncementForm, announce, end_announcement, list_announcements};
 pub use arrival::{Arrival, ArrivingDomain, ArrivingKey, receive};
 pub use bootstrap::{ROLE_KEY, bootstrap, is_set_up};
 pub use domains::{

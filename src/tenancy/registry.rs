@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
 use super::{
+    announcements::Known,
     migrations::latest_tenant_version,
     news::{Epoch, News},
     plans::{Entitlements, EntitlementsRow},
@@ -165,11 +166,12 @@ pub struct Registry {
     db: Db,
     news: Arc<News>,
     cache: moka::future::Cache<Key, Cached>,
+    pub(super) announced: Known,
 }
 
 impl Registry {
     pub fn new(db: Db, news: Arc<News>) -> Self {
-        Self { db, news, cache: moka::future::Cache::new(CACHED_ENTRIES) }
+        Self { db, news, cache: moka::future::Cache::new(CACHED_ENTRIES), announced: Known::default() }
     }
 
     pub fn db(&self) -> &Db {

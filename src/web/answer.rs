@@ -78,6 +78,7 @@ impl IntoResponse for Download {
         Response::builder()
             .content_type(self.media_type)
             .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{plain}\""))
+            .header(header::CACHE_CONTROL, "private, no-store")
             .body(self.content)
     }
 }

@@ -65,9 +65,14 @@ impl Zone {
 }
 
 pub async fn server(name: &str) -> (&'static Server, Zone) {
+    server_with(name, Settings::default()).await
+}
+
+/// The same with more settings.
+pub async fn server_with(name: &str, settings: Settings) -> (&'static Server, Zone) {
     let zone = Zone::default();
     let address = zone.serve().await;
-    (Server::own(name, Settings::default().with("TENANTS__DNS_SERVER", address)).await, zone)
+    (Server::own(name, settings.with("TENANTS__DNS_SERVER", address)).await, zone)
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ const TERMS: [(&str, &str); 10] = [
 ];
 
 /// Settings with which payments go to the fake processors.
-fn paying_at(fake: &Fake) -> Settings {
+pub fn paying_at(fake: &Fake) -> Settings {
     Settings::default()
         .with("PAYMENTS__PAYMONGO__SECRET_KEY", SECRET)
         .with("PAYMENTS__PAYMONGO__WEBHOOK_SECRET", SIGNING_SECRET)

@@ -383,8 +383,15 @@ async fn an_open_browser_is_not_enough_for_what_is_dangerous() {
     let key = json!({"name": "Till", "scopes": ["customers.read"]});
     api.post("/api/v1/api-keys", key.clone()).await.refused(403, "proof_needed");
     api.get("/api/v1/customers/export?format=csv").await.refused(403, "proof_needed");
+    // Whoever has the address, or a link for a password, is in.
+    let person = format!("/api/v1/staff/{}", pat.id);
+    api.patch(&person, json!({"email": "mallory@x.example"})).await.refused(403, "proof_needed");
+    api.post(&format!("{person}/reset-link"), json!({})).await.refused(403, "proof_needed");
+    let link = owner.post(&format!("/staff/{}/reset-link", pat.id), &[]).await;
+    assert!(link.header("location").starts_with("/account/prove"), "{}", link.header("location"));
     // What is not dangerous goes on.
     api.get("/api/v1/staff").await.expect(200);
+    api.patch(&person, json!({"name": "Pat Cruz"})).await.expect(200);
     // The password again, and a quarter of an hour.
     owner.get("/account/prove?next=%2Fstaff").await.expect_status(200);
     let wrong =

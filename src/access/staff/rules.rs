@@ -47,6 +47,10 @@ pub async fn change_staff(
     if let Some(email) = &changes.email {
         email.as_str().clone_into(&mut member.email);
     }
+    if member.email != was.email {
+        // Whoever has the address has the way back in: an open browser is not enough for that.
+        by.must_have_proved()?;
+    }
     member.is_active = changes.is_active.unwrap_or(was.is_active);
     if member.email != was.email || member.is_active != was.is_active {
         must_reach(by, catalogue, &was)?;

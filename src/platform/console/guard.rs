@@ -177,6 +177,7 @@ const NAVIGATION: &[(&str, &[Entry])] = &[(
         entry("Sign-ups", "/console/signups", "inbox"),
         entry("Plans", "/console/plans", "reports"),
         entry("Invoices", "/console/invoices", "billing"),
+        entry("Announcements", "/console/announcements", "campaigns"),
         entry("Work", "/console/work", "refresh"),
         entry("Senders", "/console/senders", "send"),
         entry("People", "/console/people", "staff"),

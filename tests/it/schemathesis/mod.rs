@@ -17,7 +17,9 @@ use walk::Walk;
 
 use crate::{
     domains,
+    fake_providers::Fake,
     harness::{PASSWORD, Server, sql, tenant_on, text},
+    invoices::paying_at,
 };
 
 fn program() -> PathBuf {
@@ -94,7 +96,8 @@ fn credential_in(tokens: &Value) -> String {
 
 #[tokio::test]
 async fn a_tenants_api_is_what_its_document_says() {
-    let (server, zone) = domains::server("schemathesis").await;
+    let fake = Fake::start().await;
+    let (server, zone) = domains::server_with("schemathesis", paying_at(&fake)).await;
     let tenant = tenant_on(server).await;
     let signed_in = json!({"email": tenant.owner_email, "password": PASSWORD});
     let mut tokens = tenant.anonymous().post("/api/v1/auth/token", signed_in).await.expect(200);

@@ -318,6 +318,7 @@ impl Walk {
         self.call("PUT /settings/plan", "", json!({"plan": "walk"})).await;
         self.call("GET /settings/plan", "", Value::Null).await;
         self.call("GET /settings/plan/statements", "", Value::Null).await;
+        self.call("POST /message-credit/payments", "", json!({"amount": "100"})).await;
         self.call("GET /message-credit/payments", "", Value::Null).await;
         self.call("PUT /settings/address", "", json!({"slug": "walk-elsewhere"})).await;
         let invoices = self.call("GET /settings/invoices", "", Value::Null).await;

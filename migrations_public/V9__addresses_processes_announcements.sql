@@ -83,3 +83,15 @@ CREATE UNLOGGED TABLE public.web_process (
     id uuid PRIMARY KEY,
     seen_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- What the platform's people tell the staff of all providers, on every page of their portals.
+CREATE TABLE public.announcement (
+    id uuid PRIMARY KEY,
+    text text NOT NULL CHECK (length(text) BETWEEN 1 AND 300),
+    is_warning boolean NOT NULL,
+    starts_at timestamptz NOT NULL,
+    ends_at timestamptz NOT NULL CHECK (ends_at >= starts_at),
+    made_by text NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX announcement_ends_at_idx ON public.announcement (ends_at);
