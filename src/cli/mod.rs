@@ -245,11 +245,11 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Config(command) => settings::run(command, global),
-        Command::Openapi { platform } => serve::openapi(global.settings(), platform).await,
+        Command::Openapi { platform } => Box::pin(serve::openapi(global.settings(), platform)).await,
         Command::Completions { shell } => completions(shell),
         Command::Postgres(args) => postgres::run(args).await,
         Command::Version { json } => settings::version(json),
-        Command::Routes => serve::routes(global.settings()).await,
+        Command::Routes => Box::pin(serve::routes(global.settings())).await,
     }
 }
 

@@ -113,7 +113,7 @@ impl Captcha {
         ];
         let answer = self.0.outbound.send(Request::post(self.0.verify_url.clone()).form(fields)).await;
         let said = answer.ok().filter(crate::outbound::Answer::is_success).map(|answer| answer.json());
-        match said.as_ref().map(|said| &said["success"]) {
+        match said.as_ref().and_then(|said| said.get("success")) {
             Some(serde_json::Value::Bool(true)) => Ok(()),
             Some(serde_json::Value::Bool(false)) => Err(refused()),
             _ => {

@@ -52,7 +52,9 @@ pub struct AnnouncementForm<'a> {
 
 /// What a process knows of them, and as of when.
 #[derive(Clone, Default)]
-pub(super) struct Known(Arc<Mutex<Option<(Epoch, Arc<[Announcement]>)>>>);
+pub(super) struct Known(Arc<Mutex<Option<AsOf>>>);
+
+type AsOf = (Epoch, Arc<[Announcement]>);
 
 fn announcement_of(row: &Row) -> Announcement {
     Announcement {

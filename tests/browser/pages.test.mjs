@@ -135,7 +135,7 @@ async function buyCredit(page, portal) {
   await page.getByText("There is nothing more to do.").waitFor();
   const token = page.url().split("/").pop();
   await page.goto(`${portal}/settings/invoices`);
-  await page.getByText("INV-000001").waitFor();
+  await page.getByText("INV-000001", { exact: true }).waitFor();
   assert.ok((await page.locator("#credit").textContent()).includes("₱1,500.00"));
   return token;
 }

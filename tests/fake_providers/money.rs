@@ -45,7 +45,7 @@ impl Checkout {
         })
     }
 
-    /// As PayMongo shows a session.
+    /// As `PayMongo` shows a session.
     fn session(&self, base: &str) -> Value {
         let payments: Vec<Value> = self
             .paid
@@ -98,7 +98,7 @@ pub fn paystack_event(url: &str, body: &Value) -> Call {
     Call::new(url, "application/json", text.into()).with("x-paystack-signature", signature)
 }
 
-/// A call of PayMongo's about this session.
+/// A call of `PayMongo`'s about this session.
 pub fn paymongo_event(url: &str, session: &Value) -> Call {
     let event = json!({"data": {"id": "evt_fake", "type": "event", "attributes": {
         "type": "checkout_session.payment.paid", "livemode": false, "data": session,
@@ -234,9 +234,10 @@ pub(super) fn checkout(state: &State, asked: &Asked) -> Verdict {
         return Verdict::Answer(Answer::json(303, json!({})).with("location", one.return_url));
     }
     let page = format!(
-        "<!doctype html><html lang=en><title>Checkout</title><h1>Pay {} {:.2}</h1><form method=post><button>Pay</button></form>",
+        "<!doctype html><html lang=en><title>Checkout</title><h1>Pay {} {}.{:02}</h1><form method=post><button>Pay</button></form>",
         one.currency,
-        one.amount as f64 / 100.0
+        one.amount / 100,
+        one.amount % 100
     );
     Verdict::Answer(Answer {
         status: 200,

@@ -134,6 +134,11 @@ fn sum_in(value: &Value) -> Option<Decimal> {
     value.as_i64().map(|cents| amount::of_cents(i128::from(cents)))
 }
 
+/// What stands at a path of somebody's words; null where nothing does.
+fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
+    value.pointer(path).unwrap_or(&Value::Null)
+}
+
 fn uuid_in(value: &Value) -> Option<Uuid> {
     value.as_str()?.parse().ok()
 }

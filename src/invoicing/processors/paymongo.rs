@@ -1,4 +1,4 @@
-//! PayMongo: a checkout session, whose `checkout_session.payment.paid` or whose own payments tell the end. Amounts are in centavos;
+//! `PayMongo`: a checkout session, whose `checkout_session.payment.paid` or whose own payments tell the end. Amounts are in centavos;
 //! webhooks are signed with HMAC-SHA256 of time and body under the webhook's secret, apart for test and live mode.
 
 use aws_lc_rs::hmac;
@@ -9,7 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Begun, Forged, Order, Processor, Seen, State, header, hundredths, is_signed, sum_in, text_in, uuid_in,
+    Begun, Forged, Order, Processor, Seen, State, at, header, hundredths, is_signed, sum_in, text_in, uuid_in,
 };
 use crate::{
     config::PaymongoSettings,
@@ -36,21 +36,22 @@ impl Paymongo {
 
 /// A session counts as paid by what was paid in it: whatever it was made for is not what came.
 fn seen_in(session: &Value) -> Option<Seen> {
-    let attributes = &session["attributes"];
-    let payments = attributes["payments"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let paid = payments.iter().map(|payment| &payment["attributes"]).find(|one| one["status"] == "paid");
-    let asked = &attributes["line_items"][0];
-    let state = match (paid, attributes["status"].as_str()) {
+    let attributes = at(session, "/attributes");
+    let payments = at(attributes, "/payments").as_array().map(Vec::as_slice).unwrap_or_default();
+    let paid =
+        payments.iter().map(|payment| at(payment, "/attributes")).find(|one| *at(one, "/status") == "paid");
+    let asked = at(attributes, "/line_items/0");
+    let state = match (paid, at(attributes, "/status").as_str()) {
         (Some(_), _) => State::Paid,
         (None, Some("expired")) => State::Failed("The checkout has expired.".into()),
         _ => State::Open,
     };
     let told = paid.unwrap_or(asked);
     Some(Seen {
-        reference: uuid_in(&attributes["reference_number"])?,
-        tenant: uuid_in(&attributes["metadata"]["tenant"]),
-        currency: text_in(&told["currency"]),
-        amount: sum_in(&told["amount"])?,
+        reference: uuid_in(at(attributes, "/reference_number"))?,
+        tenant: uuid_in(at(attributes, "/metadata/tenant")),
+        currency: text_in(at(told, "/currency")),
+        amount: sum_in(at(told, "/amount"))?,
         state,
     })
 }
@@ -87,12 +88,12 @@ impl Processor for Paymongo {
 
     fn begun(&self, _order: &Order, answer: &Answer) -> Result<Begun, String> {
         let body = answer.json();
-        let data = &body["data"];
-        match (data["id"].as_str(), data["attributes"]["checkout_url"].as_str()) {
+        let data = at(&body, "/data");
+        match (at(data, "/id").as_str(), at(data, "/attributes/checkout_url").as_str()) {
             (Some(id), Some(url)) if answer.is_success() => {
                 Ok(Begun { outside_id: id.to_owned(), pay_url: url.to_owned() })
             }
-            _ => Err(text_in(&body["errors"][0]["detail"])),
+            _ => Err(text_in(at(&body, "/errors/0/detail"))),
         }
     }
 
@@ -101,7 +102,7 @@ impl Processor for Paymongo {
     }
 
     fn answered(&self, reference: Uuid, answer: &Answer) -> Option<Seen> {
-        let seen = seen_in(&answer.json()["data"]).filter(|_| answer.is_success())?;
+        let seen = seen_in(at(&answer.json(), "/data")).filter(|_| answer.is_success())?;
         (seen.reference == reference).then_some(seen)
     }
 
@@ -112,15 +113,15 @@ impl Processor for Paymongo {
             .collect();
         let part = |name: &str| parts.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| *value);
         let event: Value = serde_json::from_slice(body).map_err(|_not_json| Forged)?;
-        let attributes = &event["data"]["attributes"];
+        let attributes = at(&event, "/data/attributes");
         // The mode decides which signature counts: one of test mode says nothing about live money.
-        let signature = part(if attributes["livemode"] == true { "li" } else { "te" });
+        let signature = part(if *at(attributes, "/livemode") == true { "li" } else { "te" });
         let signed: [&[u8]; 3] = [part("t").as_bytes(), b".", body];
         let secret = self.webhook_secret.expose_secret().as_bytes();
         if signature.is_empty() || !is_signed(hmac::HMAC_SHA256, secret, &signed, signature) {
             return Err(Forged);
         }
-        let is_ours = attributes["type"] == "checkout_session.payment.paid";
-        Ok(if is_ours { seen_in(&attributes["data"]) } else { None })
+        let is_ours = *at(attributes, "/type") == "checkout_session.payment.paid";
+        Ok(if is_ours { seen_in(at(attributes, "/data")) } else { None })
     }
 }

@@ -9,7 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Begun, Forged, Order, Processor, Seen, State, header, hundredths, is_signed, sum_in, text_in, uuid_in,
+    Begun, Forged, Order, Processor, Seen, State, at, header, hundredths, is_signed, sum_in, text_in, uuid_in,
 };
 use crate::{
     config::PaystackSettings,
@@ -34,17 +34,17 @@ impl Paystack {
 }
 
 fn seen_in(data: &Value) -> Option<Seen> {
-    let state = match data["status"].as_str()? {
+    let state = match at(data, "/status").as_str()? {
         "success" => State::Paid,
-        "failed" | "reversed" => State::Failed(text_in(&data["gateway_response"])),
+        "failed" | "reversed" => State::Failed(text_in(at(data, "/gateway_response"))),
         // `abandoned` is a payer who has not come back yet.
         _ => State::Open,
     };
     Some(Seen {
-        reference: uuid_in(&data["reference"])?,
-        tenant: uuid_in(&data["metadata"]["tenant"]),
-        currency: text_in(&data["currency"]),
-        amount: sum_in(&data["amount"])?,
+        reference: uuid_in(at(data, "/reference"))?,
+        tenant: uuid_in(at(data, "/metadata/tenant")),
+        currency: text_in(at(data, "/currency")),
+        amount: sum_in(at(data, "/amount"))?,
         state,
     })
 }
@@ -77,11 +77,11 @@ impl Processor for Paystack {
 
     fn begun(&self, order: &Order, answer: &Answer) -> Result<Begun, String> {
         let body = answer.json();
-        match body["data"]["authorization_url"].as_str() {
-            Some(url) if answer.is_success() && body["status"] == true => {
+        match at(&body, "/data/authorization_url").as_str() {
+            Some(url) if answer.is_success() && *at(&body, "/status") == true => {
                 Ok(Begun { outside_id: order.reference.to_string(), pay_url: url.to_owned() })
             }
-            _ => Err(text_in(&body["message"])),
+            _ => Err(text_in(at(&body, "/message"))),
         }
     }
 
@@ -92,7 +92,8 @@ impl Processor for Paystack {
 
     fn answered(&self, reference: Uuid, answer: &Answer) -> Option<Seen> {
         let body = answer.json();
-        let seen = seen_in(&body["data"]).filter(|_| answer.is_success() && body["status"] == true)?;
+        let seen =
+            seen_in(at(&body, "/data")).filter(|_| answer.is_success() && *at(&body, "/status") == true)?;
         (seen.reference == reference).then_some(seen)
     }
 
@@ -102,6 +103,6 @@ impl Processor for Paystack {
             return Err(Forged);
         }
         let event: Value = serde_json::from_slice(body).unwrap_or_default();
-        Ok(if event["event"] == "charge.success" { seen_in(&event["data"]) } else { None })
+        Ok(if *at(&event, "/event") == "charge.success" { seen_in(at(&event, "/data")) } else { None })
     }
 }
