@@ -108,7 +108,7 @@ impl Api {
             request = request.header("content-type", content_type).body(body);
         }
         let of = format!("{method} {path}");
-        let response = request.send().await.unwrap_or_else(|error| panic!("{of}: {error:?}"));
+        let response = sent(request).await.unwrap_or_else(|error| panic!("{of}: {error:?}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let body = if is_stream { Vec::new() } else { response.bytes().await.unwrap().to_vec() };
@@ -164,4 +164,17 @@ impl Answer {
         fields.sort();
         fields
     }
+}
+
+/// Sends a request. A server that refuses a large body answers before it has read it all, and hangs up: on a busy machine the client
+/// may meet the closed connection before it has seen the answer, and asks again.
+async fn sent(request: reqwest::RequestBuilder) -> reqwest::Result<reqwest::Response> {
+    let is_hung_up = |error: &reqwest::Error| format!("{error:?}").contains("BrokenPipe");
+    for _ in 0..5 {
+        match request.try_clone().unwrap().send().await {
+            Err(error) if is_hung_up(&error) => {}
+            other => return other,
+        }
+    }
+    request.send().await
 }
