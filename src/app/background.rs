@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, processes::Process};
+use super::{App, Role, processes::Process};
 use crate::{
     audit::{PlatformSealer, Sealer},
     error::Result,
@@ -95,20 +95,12 @@ async fn recheck_domains(app: App) -> Result<()> {
     tenancy::recheck_domains(&app.parts.registry, &app.dns, hours).await.map(drop)
 }
 
-/// What a web process does beside its requests.
-pub async fn attend(app: App, stop: CancellationToken) {
-    let db_of_end = app.parts.db.clone();
+/// What a process does beside its requests.
+pub async fn attend(app: App, role: Role, stop: CancellationToken) {
     let access = app.access.clone();
-    let process = Arc::new(Process::new());
-    let (here, limits, db) = (process.clone(), app.limits.clone(), app.parts.db.clone());
+    let sharer = app.clone();
     tokio::join!(
-        every("processes", PROCESSES_EVERY, stop.clone(), move || {
-            let (here, limits, db) = (here.clone(), limits.clone(), db.clone());
-            async move {
-                limits.share(here.beat(&db).await?);
-                Ok(())
-            }
-        }),
+        share_limits(sharer, role, stop.clone()),
         every("use of API keys", KEY_USE_EVERY, stop.clone(), move || {
             let access = access.clone();
             async move {
@@ -121,7 +113,23 @@ pub async fn attend(app: App, stop: CancellationToken) {
             std::future::ready(Ok(()))
         }),
     );
-    if let Err(error) = process.leave(&db_of_end).await {
+}
+
+/// Shares limits out between the processes that take requests. One that only works takes none, and is not counted.
+async fn share_limits(app: App, role: Role, stop: CancellationToken) {
+    if role == Role::Worker {
+        return;
+    }
+    let (process, limits, db) = (Arc::new(Process::new()), app.limits.clone(), app.parts.db.clone());
+    every("processes", PROCESSES_EVERY, stop, || {
+        let (process, limits, db) = (process.clone(), limits.clone(), db.clone());
+        async move {
+            limits.share(process.beat(&db).await?);
+            Ok(())
+        }
+    })
+    .await;
+    if let Err(error) = process.leave(&db).await {
         tracing::warn!(%error, "the others learn only in a moment that this process is going");
     }
 }

@@ -66,7 +66,7 @@ pub async fn serve(
             }
         });
     }
-    tasks.spawn(background::attend(app.clone(), stop.clone()));
+    tasks.spawn(background::attend(app.clone(), role, stop.clone()));
     if role != Role::Web {
         tasks.spawn(background::work(app.clone(), stop.clone()));
     }

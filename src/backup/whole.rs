@@ -37,6 +37,7 @@ const NOT_OF_THE_CONTROL_PLANE: &[&str] = &[
     "tenant_key",
     "tenant_schema_state",
     "usage",
+    "web_process",
 ];
 
 /// The list of a backup's files.

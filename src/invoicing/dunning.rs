@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Invoicing, letters::Told, model::Invoice, store, terms::Terms};
 use crate::{
     error::Result,
-    tenancy::{self, Operator, Status, Tenant},
+    tenancy::{self, Operator, Tenant},
 };
 
 /// Why a tenant is suspended that does not pay; only who is suspended for this goes on by paying.
@@ -64,19 +64,17 @@ impl Invoicing {
     async fn suspend(&self, invoice: &Invoice, terms: &Terms) -> Result<()> {
         let Some(tenant) = self.registry.find_by_id(invoice.tenant).await? else { return Ok(()) };
         let buyer = self.buyer(&tenant).await?;
-        let is_first = self
-            .db
+        self.db
             .in_public(async |tx| {
-                let is_first = store::mark_suspended(tx, invoice.id).await?;
-                if is_first && tenant.status == Status::Active {
+                if store::mark_suspended(tx, invoice.id).await?
+                    && tenancy::suspend_within(tx, &tenant, &Operator::system(), UNPAID).await?
+                {
                     self.write_to(tx, &buyer.owners, terms, &Told::suspended(invoice)).await?;
                 }
-                Ok(is_first)
+                Ok(())
             })
             .await?;
-        if is_first && tenant.status == Status::Active {
-            tenancy::suspend(&self.registry, &tenant, &Operator::system(), UNPAID).await?;
-        }
+        self.registry.news().tenant_changed();
         Ok(())
     }
 
@@ -84,7 +82,10 @@ impl Invoicing {
     pub(super) async fn resume_cleared(&self) -> Result<()> {
         for id in self.db.read_public(async |tx| store::list_cleared(tx, UNPAID).await).await? {
             let Some(tenant) = self.registry.find_by_id(id).await? else { continue };
-            self.resume(&tenant).await?;
+            // One that cannot be resumed does not hold up the others; it is tried again at the next round.
+            if let Err(error) = self.resume(&tenant).await {
+                tracing::error!(tenant = %id, %error, "a provider that has paid could not be resumed");
+            }
         }
         Ok(())
     }

@@ -96,10 +96,12 @@ pub enum PaymentStatus {
     Failed,
     /// The processor has money that was not what we asked for, or came twice: somebody of the platform looks.
     Held,
+    /// It was held, and somebody has refunded or settled it at the processor.
+    Settled,
 }
 
 impl PaymentStatus {
-    pub const ALL: [Self; 4] = [Self::Begun, Self::Paid, Self::Failed, Self::Held];
+    pub const ALL: [Self; 5] = [Self::Begun, Self::Paid, Self::Failed, Self::Held, Self::Settled];
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == text)
@@ -111,6 +113,7 @@ impl PaymentStatus {
             Self::Paid => "paid",
             Self::Failed => "failed",
             Self::Held => "held",
+            Self::Settled => "settled",
         }
     }
 }

@@ -105,7 +105,8 @@ fn state_of(invoice: Option<&Invoice>, payment: Option<&Payment>) -> &'static st
         Some(PaymentStatus::Paid) => "paid",
         Some(PaymentStatus::Failed) => "failed",
         Some(PaymentStatus::Held) => "held",
-        None => "open",
+        Some(PaymentStatus::Settled) if invoice.is_none() => "void",
+        Some(PaymentStatus::Settled) | None => "open",
     }
 }
 

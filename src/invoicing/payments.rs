@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Invoicing,
+    Invoicing, NOTE_MAX_CHARS,
     issuing::{Sale, issue},
     model::{Invoice, InvoiceStatus, Payment, PaymentStatus},
     processors::{Order, Processor, Seen, State},
@@ -24,6 +24,7 @@ use crate::{
     messaging::accounts::senders,
     print::Line,
     tenancy::{Deed, Operator, Status, Tenant, note},
+    types::line,
     web::parts::money,
 };
 
@@ -240,23 +241,54 @@ impl Invoicing {
     /// Asks after payments of which no webhook told: those are lost, or never come.
     pub async fn reconcile(&self) -> Result<()> {
         for payment in self.db.read_public(async |tx| store::list_to_ask(tx).await).await? {
-            self.look_after(&payment, Duration::from_secs(20)).await?;
-            if payment.begun_at < Utc::now() - OPEN_FOR || payment.outside_id.is_none() {
-                self.give_up(&payment).await?;
+            if let Err(error) = self.follow(&payment).await {
+                tracing::error!(payment = %payment.id, %error, "a payment could not be asked after");
             }
         }
         Ok(())
     }
 
-    async fn give_up(&self, payment: &Payment) -> Result<()> {
+    async fn follow(&self, payment: &Payment) -> Result<()> {
+        self.look_after(payment, Duration::from_secs(20)).await?;
+        if payment.outside_id.is_none() {
+            // Nobody was given an address to pay at.
+            self.give_up(payment, "The processor's answer was lost.").await
+        } else if payment.begun_at < Utc::now() - OPEN_FOR {
+            self.give_up(payment, "Nobody paid within a day.").await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn give_up(&self, payment: &Payment, why: &str) -> Result<()> {
         self.db
             .in_public(async |tx| {
                 let found = store::lock_payment(tx, payment.id, &payment.processor).await?;
                 if found.is_some_and(|found| found.status == PaymentStatus::Begun) {
-                    store::settle_payment(tx, payment.id, PaymentStatus::Failed, "Nobody paid within a day.")
-                        .await?;
+                    store::settle_payment(tx, payment.id, PaymentStatus::Failed, why).await?;
                 }
                 Ok(())
+            })
+            .await
+    }
+}
+
+impl Invoicing {
+    /// Somebody has looked at a held payment, and refunded or settled it at the processor: `how` says how. Nothing that is told of it
+    /// later counts.
+    pub async fn settle_held(&self, who: &Operator, id: Uuid, how: &str) -> Result<()> {
+        let how = line(how, NOTE_MAX_CHARS).map_err(|wrong| Error::Invalid(vec![wrong.at("how")]))?;
+        self.db
+            .in_public(async |tx| {
+                let payment = store::settle_held(tx, id, &how).await?;
+                let payment = payment
+                    .ok_or_else(|| Error::conflict("not_held", "This payment is not held any more."))?;
+                let deed = Deed {
+                    tenant: Some(payment.tenant),
+                    reason: &how,
+                    ..Deed::on("payment.settled", &payment.tenant_name)
+                };
+                note(tx, who, deed).await
             })
             .await
     }

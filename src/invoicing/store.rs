@@ -219,10 +219,13 @@ pub async fn find_by_token(tx: &ControlTx, token: &str) -> Result<Option<Invoice
         .transpose()
 }
 
-/// Open invoices whose due date has come, from the one before `after` on: in the order of their numbers.
+/// Open invoices whose due date has come, after the one with the id `after`. Where money came that somebody has yet to look at,
+/// nobody is pressed.
 pub async fn list_overdue(tx: &ControlTx, today: NaiveDate, after: Uuid) -> Result<Vec<Invoice>> {
     let sql = select_invoice!(
-        "WHERE i.status = 'open' AND i.due_on <= $1 AND i.id > $2 AND t.status IN ('active', 'suspended') ORDER BY i.id LIMIT 200"
+        "WHERE i.status = 'open' AND i.due_on <= $1 AND i.id > $2 AND t.status IN ('active', 'suspended')
+            AND NOT EXISTS (SELECT FROM public.platform_payment p WHERE p.invoice_id = i.id AND p.status = 'held')
+         ORDER BY i.id LIMIT 200"
     );
     tx.query(sql, &[&today, &after]).await?.iter().map(invoice_of).collect()
 }
@@ -391,6 +394,17 @@ pub async fn settle_payment(tx: &ControlTx, id: Uuid, to: PaymentStatus, detail:
     )
     .await
     .map(drop)
+}
+
+/// A held payment is settled outside; None when it is not held.
+pub async fn settle_held(tx: &ControlTx, id: Uuid, how: &str) -> Result<Option<Payment>> {
+    let sql = select_payment!("WHERE p.id = $1 AND p.status = 'held' FOR UPDATE OF p");
+    let found = tx.query_opt(sql, &[&id]).await?.as_ref().map(payment_of).transpose()?;
+    if let Some(payment) = &found {
+        let detail = format!("{} {how}", payment.detail);
+        settle_payment(tx, id, PaymentStatus::Settled, &detail).await?;
+    }
+    Ok(found)
 }
 
 /// Takes the turn to ask what became of a payment: one asker in five seconds, over all processes.

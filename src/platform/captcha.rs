@@ -95,7 +95,8 @@ impl Captcha {
     /// The policy of a page with the widget: it may load that, and is otherwise what `base` says.
     pub fn policy(&self, base: ContentPolicy<'_>) -> HeaderValue {
         let sources = self.0.service.sources;
-        ContentPolicy { scripts: &format!("'self' {sources}"), frames: sources, ..base }.header()
+        let both = format!("'self' {sources}");
+        ContentPolicy { scripts: &both, styles: &both, connections: &both, frames: sources, ..base }.header()
     }
 
     /// Asks whether the token is a person's. 422 when it is not, 503 when the service does not say.

@@ -45,7 +45,8 @@ pub fn pages(table: &mut RouteTable) {
         .console::<Look>(Method::GET, "/console/invoices/:id", show)
         .console::<Look>(Method::GET, "/console/invoices/:id/paper", paper)
         .console::<Rule>(Method::POST, "/console/invoices/:id/paid", record_paid)
-        .console::<Rule>(Method::POST, "/console/invoices/:id/void", make_void);
+        .console::<Rule>(Method::POST, "/console/invoices/:id/void", make_void)
+        .console::<Rule>(Method::POST, "/console/payments/:id/settle", settle_held);
 }
 
 #[derive(Deserialize)]
@@ -110,6 +111,7 @@ struct PaymentRow {
     tone: &'static str,
     detail: String,
     at: Moment,
+    settle_action: String,
 }
 
 fn payment_row(payment: &Payment) -> PaymentRow {
@@ -118,6 +120,7 @@ fn payment_row(payment: &Payment) -> PaymentRow {
         PaymentStatus::Paid => ("Paid", "success"),
         PaymentStatus::Failed => ("Failed", "neutral"),
         PaymentStatus::Held => ("To be looked at", "error"),
+        PaymentStatus::Settled => ("Settled", "neutral"),
     };
     PaymentRow {
         tenant: payment.tenant_name.clone(),
@@ -130,6 +133,7 @@ fn payment_row(payment: &Payment) -> PaymentRow {
         tone,
         detail: payment.detail.clone(),
         at: Moment::at(payment.begun_at, chrono_tz::UTC),
+        settle_action: format!("/console/payments/{}/settle", payment.id),
     }
 }
 
@@ -244,6 +248,14 @@ async fn make_void(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Re
     let id: Uuid = id_of(&id, "invoice")?;
     let done = user.console.invoicing.make_void(&user.operator(), id, form.get("reason")).await;
     user.or_said(&format!("{PATH}/{id}"), done.map(|()| Flash::success("The invoice is void.")))
+}
+
+/// Back to the list: there the others are that somebody must look at.
+#[handler]
+async fn settle_held(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
+    let id: Uuid = id_of(&id, "payment")?;
+    let done = user.console.invoicing.settle_held(&user.operator(), id, form.get("how")).await;
+    user.or_said(PATH, done.map(|()| Flash::success("It is settled.")))
 }
 
 #[derive(Serialize)]

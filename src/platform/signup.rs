@@ -296,23 +296,24 @@ impl Signups {
         captcha: &str,
         origin: Option<&Origin>,
     ) -> Result<Done> {
-        self.door.admit(&new.owner_email, captcha, origin).await?;
-        match approvals::mode(self.db()).await? {
-            Mode::Open => self.sign_up(new, key, origin).await,
-            Mode::Closed => Err(Error::forbidden("signups_closed", "Nobody can sign up here right now.")),
-            Mode::Approval => {
-                let key_hash = key.map(|key| Sha256::digest(key).to_vec());
-                if let Some(hash) = &key_hash
-                    && let Some(answer) = self.done_before(hash, &new).await?
-                {
-                    return Ok(Done { answer, landing_code: None });
-                }
-                let password_hash = access::hash_password(&new.password).await?;
-                let owner =
-                    NewOwner { name: new.owner_name.clone(), email: new.owner_email.clone(), password_hash };
-                self.hold(&new, &owner, key_hash.as_deref(), origin).await
-            }
+        // The same request again is not asked again: a captcha's token counts once.
+        let key_hash = key.map(|key| Sha256::digest(key).to_vec());
+        if let Some(hash) = &key_hash
+            && let Some(answer) = self.done_before(hash, &new).await?
+        {
+            return Ok(Done { answer, landing_code: None });
         }
+        let mode = approvals::mode(self.db()).await?;
+        if mode == Mode::Closed {
+            return Err(Error::forbidden("signups_closed", "Nobody can sign up here right now."));
+        }
+        self.door.admit(&new.owner_email, captcha, origin).await?;
+        if mode == Mode::Open {
+            return self.sign_up(new, key, origin).await;
+        }
+        let password_hash = access::hash_password(&new.password).await?;
+        let owner = NewOwner { name: new.owner_name.clone(), email: new.owner_email.clone(), password_hash };
+        self.hold(&new, &owner, key_hash.as_deref(), origin).await
     }
 
     /// The slug that was asked for, or one made from the name.

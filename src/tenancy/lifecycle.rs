@@ -109,31 +109,45 @@ async fn change(
     actor: &Operator,
     reason: &str,
 ) -> Result<()> {
-    let id = tenant.id();
     let changed = registry
         .db()
-        .in_public(async |tx| {
-            let changed = tx
-                .execute(
-                    "UPDATE public.tenant SET status = $3, status_reason = nullif($4, ''), status_changed_at = now(),
-                        closes_at = NULL
-                     WHERE id = $1 AND status = $2",
-                    &[&id, &from.as_str(), &to.as_str(), &reason],
-                )
-                .await?;
-            if changed > 0 {
-                let action = format!("tenant.{}", to.as_str());
-                tell(tx, actor, Deed::to(tenant, &action, reason)).await?;
-            }
-            Ok(changed)
-        })
+        .in_public(async |tx| change_within(tx, tenant, (from, to), actor, reason).await)
         .await?;
     registry.news().tenant_changed();
-    if changed == 0 {
+    if !changed {
         let detail = format!("The provider is not {}.", from.as_str());
         return Err(Error::conflict("wrong_status", detail));
     }
     Ok(())
+}
+
+async fn change_within(
+    tx: &ControlTx,
+    tenant: &Tenant,
+    (from, to): (Status, Status),
+    actor: &Operator,
+    reason: &str,
+) -> Result<bool> {
+    let id = tenant.id();
+    let changed = tx
+        .execute(
+            "UPDATE public.tenant SET status = $3, status_reason = nullif($4, ''), status_changed_at = now(),
+                closes_at = NULL
+             WHERE id = $1 AND status = $2",
+            &[&id, &from.as_str(), &to.as_str(), &reason],
+        )
+        .await?;
+    if changed > 0 {
+        let action = format!("tenant.{}", to.as_str());
+        tell(tx, actor, Deed::to(tenant, &action, reason)).await?;
+    }
+    Ok(changed > 0)
+}
+
+/// Suspends an active tenant in a transaction of the caller's; false when it was not active. The caller forgets what its process
+/// knows of tenants once that is committed.
+pub async fn suspend_within(tx: &ControlTx, tenant: &Tenant, actor: &Operator, reason: &str) -> Result<bool> {
+    change_within(tx, tenant, (Status::Active, Status::Suspended), actor, reason).await
 }
 
 /// Gives the entered tenant another web address; the one that it had leads there, and is nobody else's.

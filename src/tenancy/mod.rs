@@ -32,6 +32,7 @@ pub use erased::verify_erased;
 pub use isolation::{Report, Visitor, verify, walk};
 pub use lifecycle::{
     account_of, change_slug, close, close_now, count_by_status, finish_closing, list, resume, suspend,
+    suspend_within,
 };
 pub use log::{Deed, Operator, note};
 pub use migrations::{Outcome, latest_tenant_version, migrate_public, migrate_tenants, standing};

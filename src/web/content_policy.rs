@@ -10,20 +10,22 @@ pub struct ContentPolicy<'a> {
     pub styles: &'a str,
     pub frames: &'a str,
     pub workers: &'a str,
+    pub connections: &'a str,
 }
 
 impl Default for ContentPolicy<'_> {
     fn default() -> Self {
-        Self { forms: "'self'", scripts: "'self'", styles: "'self'", frames: "'none'", workers: "'self'" }
+        let own = "'self'";
+        Self { forms: own, scripts: own, styles: own, frames: "'none'", workers: own, connections: own }
     }
 }
 
 impl ContentPolicy<'_> {
     pub fn header(self) -> HeaderValue {
-        let Self { forms, scripts, styles, frames, workers } = self;
+        let Self { forms, scripts, styles, frames, workers, connections } = self;
         let text = format!(
             "default-src 'self'; script-src {scripts}; style-src {styles}; frame-src {frames}; worker-src {workers}; \
-             form-action {forms}; img-src 'self' data: https:; connect-src 'self'; font-src 'self' data:; object-src 'none'; \
+             form-action {forms}; img-src 'self' data: https:; connect-src {connections}; font-src 'self' data:; object-src 'none'; \
              frame-ancestors 'none'; base-uri 'none'"
         );
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))

@@ -237,6 +237,10 @@ async fn a_whole_deployment_is_restored_into_an_empty_one() {
     let client = sql(&server.database).await;
     fill(&client, &one.schema().await).await;
     let place = server.folder.path();
+    crate::invoices::given(&client, &one.id).await;
+    let former =
+        format!("INSERT INTO public.tenant_slug (slug, tenant_id) VALUES ('had-before', '{}')", one.id);
+    client.batch_execute(&former).await.unwrap();
     expect(&server.database, place, &["tenant", "delete", &gone.slug, "--yes", "--now"], 0);
     expect(&server.database, place, &["tenant", "suspend", &two.slug], 0);
     settled(&client, &one.schema().await).await;
@@ -260,6 +264,9 @@ async fn a_whole_deployment_is_restored_into_an_empty_one() {
     assert_eq!(states[&one.slug], "active");
     assert_eq!(states[&two.slug], "suspended");
     assert_eq!(states[&gone.slug], "closed");
+    let kept = "SELECT (SELECT count(*) FROM public.invoice) AS invoices, (SELECT count(*) FROM public.tenant_slug) AS slugs";
+    let kept = restored.query_one(kept, &[]).await.unwrap();
+    assert_eq!((kept.get::<_, i64>("invoices"), kept.get::<_, i64>("slugs")), (1, 4));
     // Run again it changes nothing.
     expect(&url, place, &["restore", "--dir", &dir], 0);
     expect(&url, place, &["tenant", "verify-audit", &one.slug], 0);

@@ -300,11 +300,41 @@ async fn money_that_is_not_what_was_asked_for_is_held() {
     ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
+    // Nobody is suspended for what lies there; once it is settled nothing more that is told of it counts.
+    let client = sql(&server.database).await;
+    let aged = async |days: i32| {
+        let age = format!(
+            "SET session_replication_role = replica; UPDATE public.invoice SET issued_on = current_date - 200,
+             due_on = current_date - {days} WHERE status = 'open'; SET session_replication_role = origin"
+        );
+        client.batch_execute(&age).await.unwrap();
+    };
+    aged(85).await;
+    round(server);
+    aged(-9).await;
+    for left in (0..3).rev() {
+        let page = boss.browser.get("/console/invoices").await.text();
+        let settle = page.split("action=\"").filter_map(|rest| rest.split('"').next());
+        let settle: Vec<&str> = settle.filter(|path| path.ends_with("/settle")).collect();
+        assert_eq!(settle.len(), left + 1);
+        boss.browser.post(settle[0], &[("how", "Refunded")]).await.expect_status(303);
+    }
+    let late = fake.checkouts("paymongo").pop().unwrap();
+    fake.pay(&late.id, None);
+    assert_eq!(told(&fake.paid_event(&url, &late.id)).await, 200);
+    assert!(invoices(&api).await.iter().all(|one| one["status"] == "open"), "settled outside, and for good");
     // A reference that nobody knows is nobody's, and no error.
     let stranger = json!({"id": "cs_x", "attributes": {"reference_number": uuid::Uuid::now_v7().to_string(),
         "payments": [{"attributes": {"amount": 1, "currency": "PHP", "status": "paid"}}]}});
     assert_eq!(told(&paymongo_event(&url, &stranger)).await, 200);
-    // A payment of PayMongo's is not Paystack's to tell of.
+}
+
+#[tokio::test]
+async fn a_processor_tells_of_its_own_payments_and_what_comes_on_top_is_held() {
+    let fake = Fake::start().await;
+    let (server, mut boss) = deployment("invoices_on_top", paying_at(&fake)).await;
+    let tenant = tenant_on(server).await;
+    let (api, url) = (tenant.api().await, hook(server, "paymongo"));
     let invoice = invoice_of(server, &tenant, "70.00").await;
     begun(server, &fake, &invoice).await;
     let reference = fake.checkouts("paymongo").pop().unwrap().reference;

@@ -42,9 +42,13 @@ async fn two_processes_let_through_what_one_would() {
         u32::try_from(passed).is_ok_and(|passed| f64::from(passed) <= most),
         "{passed} of at most {most}"
     );
+    // A process that only works takes no requests, and no share.
+    let worker = Settings { args: vec!["--role".into(), "worker".into()], ..small() };
+    let worker = one.sibling(worker);
     // One that ends well says so; one that is killed is missed after a while.
     assert!(two.terminate());
     until("it is alone", async || (allowed(&here).await == PER_SECOND).then_some(())).await;
+    assert!(worker.is_running());
     let three = one.sibling(small());
     until("they share again", async || (allowed(&here).await < PER_SECOND).then_some(())).await;
     three.kill();

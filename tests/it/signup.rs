@@ -201,6 +201,15 @@ async fn where_a_captcha_is_asked_for_nobody_signs_up_without() {
     assert!(refused.text().contains("Show that you are a person"), "{}", refused.text());
     let with_token = [fields.as_slice(), &[("cf-turnstile-response", "person")]].concat();
     browser.post("/signup", &with_token).await.expect_status(303);
+    // The same request again has its answer, though a token counts once.
+    let again = async |token: &str, slug: &str| {
+        let mut body = body(Some(slug), "ada@acme.example");
+        body["captcha_token"] = json!(token);
+        let platform = server.platform().header("idempotency-key", slug);
+        platform.post("/api/platform/v1/signups", body).await.expect(201)
+    };
+    let slug = fresh_slug();
+    assert_eq!(again("person", &slug).await, again("used up", &slug).await);
     // While the service says nothing nobody is let in, and nobody is called a robot.
     fake.revoke("captcha");
     asked(Some("person")).await.refused(503, "captcha_unavailable");

@@ -111,6 +111,7 @@ fn payment_row(payment: &Payment, invoicing: &Invoicing, zone: chrono_tz::Tz) ->
         PaymentStatus::Paid => ("Paid", "success"),
         PaymentStatus::Failed => ("Failed", "error"),
         PaymentStatus::Held => ("Being looked at", "info"),
+        PaymentStatus::Settled => ("Settled otherwise", "neutral"),
     };
     let goes_on = payment.status == PaymentStatus::Begun && payment.pay_url.is_some();
     PaymentRow {
