@@ -22,6 +22,10 @@ use crate::{
         ProfileApi, RolesApi, SsoApi, StaffApi,
     },
     audit::AnchorKey,
+    backup::{
+        sandbox::{self, SandboxApi, Sandboxes},
+        takeouts::{self, Takeouts, TakeoutsApi},
+    },
     config::Settings,
     db::{Db, LoginRoles, PoolSettings, Server},
     error::Result,
@@ -313,7 +317,20 @@ impl App {
         contacts::handlers(&mut runner, &self.parts.db);
         plan::handlers(&mut runner, &self.parts.db);
         access::key_handlers(&mut runner, &self.people);
+        takeouts::handlers(&mut runner, &self.takeouts());
+        sandbox::handlers(&mut runner, &self.sandboxes());
         runner
+    }
+
+    /// What the owner's files of all data are made with.
+    fn takeouts(&self) -> Takeouts {
+        let parts = &self.parts;
+        Takeouts::new(parts.registry.clone(), parts.keyring.clone(), self.tenant_keys.clone())
+    }
+
+    /// What copies to try things out in are made with.
+    fn sandboxes(&self) -> Sandboxes {
+        Sandboxes::new(self.parts.registry.clone(), self.parts.keyring.clone())
     }
 
     /// What brings messages to providers.
@@ -378,6 +395,8 @@ impl App {
                 plan::PlanApi::new(parts.registry.clone()),
                 plan::InvoicesApi::new(parts.registry.clone(), self.invoicing.clone()),
                 notices::NoticesApi::new(parts.db.clone()),
+                TakeoutsApi::new(self.takeouts()),
+                SandboxApi::new(self.sandboxes(), parts.resolver.clone()),
             ),
         )
     }
@@ -448,6 +467,8 @@ impl App {
         settings::address_pages(&mut table);
         plan::pages(&mut table);
         plan::invoice_pages(&mut table);
+        takeouts::pages(&mut table);
+        sandbox::pages(&mut table);
         let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
             .url_prefix(API_PREFIX)
             .description("One provider's customers, plant, money and messages. Name the provider by its host, or on the API host by `X-Tenant-ID`.");
@@ -504,6 +525,8 @@ impl App {
             .data(self.parts.resolver.clone())
             .data(self.parts.registry.clone())
             .data(self.dns.clone())
+            .data(self.takeouts())
+            .data(self.sandboxes())
             .data(self.signups())
             .data(self.console.clone())
             .data(self.people.clone())

@@ -91,6 +91,9 @@ pub struct TenantPart {
     pub currency: String,
     pub country: String,
     pub created_at: DateTime<Utc>,
+    /// The tenant that it is a copy of, with made-up people.
+    #[serde(default)]
+    pub sandbox_of: Option<Uuid>,
 }
 
 /// A data key: wrapped by the deployment's master key, and by the passphrase's where there is one. In base64.

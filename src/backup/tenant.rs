@@ -14,6 +14,7 @@ use super::{
         AnchorPart, DomainPart, FORMAT, KeyPart, Kind, Part, PlanPart, TenantManifest, TenantPart, UsagePart,
         parse,
     },
+    sandbox,
 };
 use crate::{
     db::{OwnerTx, Snapshot},
@@ -26,8 +27,16 @@ use crate::{
 };
 
 /// What nobody takes along: whoever was signed in signs in again, and what failed long ago slows nobody.
-const LEFT_BEHIND: &[&str] =
-    &["idempotency", "one_time_link", "portal_session", "refresh_token", "sign_in_failure", "sign_in_step"];
+pub(super) const LEFT_BEHIND: &[&str] = &[
+    "idempotency",
+    "one_time_link",
+    "portal_session",
+    "refresh_token",
+    "sign_in_failure",
+    "sign_in_step",
+    "takeout",
+    "takeout_part",
+];
 
 /// Hears how many tables are done, and of how many.
 pub type Progress<'a> = &'a dyn Fn(usize, usize);
@@ -97,7 +106,7 @@ pub async fn export_tenant(
     })
 }
 
-fn count(n: i64) -> u64 {
+pub(super) fn count(n: i64) -> u64 {
     u64::try_from(n).unwrap_or_default()
 }
 
@@ -139,7 +148,7 @@ async fn describe(reading: &Reading<'_>, tenant: &Tenant) -> Result<TenantManife
 async fn tenant_part(tx: &OwnerTx, id: TenantId) -> Result<TenantPart> {
     let row = tx
         .query_opt(
-            "SELECT id, slug, name, status, time_zone, currency, country, created_at FROM public.tenant
+            "SELECT id, slug, name, status, time_zone, currency, country, created_at, sandbox_of FROM public.tenant
              WHERE id = $1 AND status <> 'closed'",
             &[&id],
         )
@@ -154,6 +163,7 @@ async fn tenant_part(tx: &OwnerTx, id: TenantId) -> Result<TenantPart> {
         currency: row.get("currency"),
         country: row.get("country"),
         created_at: row.get("created_at"),
+        sandbox_of: row.get("sandbox_of"),
     })
 }
 
@@ -268,6 +278,8 @@ pub struct Import<'a> {
     pub passphrase: Option<&'a Passphrase>,
     /// Custom domains stay as they were; else they have to be proved again.
     pub keeps_domains: bool,
+    /// Comes in as a sandbox of this tenant: with made-up people, and nothing but its schema.
+    pub sandbox_of: Option<TenantId>,
     pub asked_by: &'a str,
 }
 
@@ -309,9 +321,15 @@ pub async fn import_tenant(
         async |tx, inside| {
             let filling = Filling::of_tenant(tx, inside);
             let tables = fill(&filling, &mut reader, &manifest.parts, seen).await?;
+            if import.sandbox_of.is_some() {
+                return sandbox::mask(&filling).await;
+            }
             if is_same_id { Ok(()) } else { reseal(&filling, &tables, &unpacked.keys, (old_id, id.0)).await }
         },
-        async |tx| settle(tx, id, &manifest, is_anchored).await,
+        async |tx| match import.sandbox_of {
+            Some(original) => sandbox::settle(tx, id, original).await,
+            None => settle(tx, id, &manifest, is_anchored).await,
+        },
     )
     .await?;
     let imported = Imported {
@@ -425,7 +443,8 @@ fn arrival(
         Some(slug) => slug.clone(),
         None => Slug::parse(&part.slug).map_err(|odd| damaged(&format!("its slug: {}", odd.detail())))?,
     };
-    let domains = manifest.domains.iter().map(|domain| ArrivingDomain {
+    let is_sandbox = import.sandbox_of.is_some();
+    let domains = manifest.domains.iter().filter(|_| !is_sandbox).map(|domain| ArrivingDomain {
         domain: domain.domain.clone(),
         proof_token: domain.proof_token.clone(),
         status: if import.keeps_domains { domain.status.clone() } else { "pending".to_owned() },
@@ -434,11 +453,11 @@ fn arrival(
         id,
         slug,
         name: part.name.clone(),
-        is_suspended: part.status != "active",
+        is_suspended: part.status != "active" && !is_sandbox,
         time_zone: part.time_zone.clone(),
         currency: part.currency.clone(),
         country: part.country.clone(),
-        created_at: part.created_at,
+        created_at: if is_sandbox { Utc::now() } else { part.created_at },
         keys,
         domains: domains.collect(),
         asked_by: import.asked_by.to_owned(),
@@ -500,7 +519,7 @@ async fn reseal(
                 let key = keys
                     .get(&sealed_version(&value)?)
                     .ok_or_else(|| damaged("a value is sealed with a key that is not there"))?;
-                let cell = |tenant| Aad { tenant, table: &table.name, column, row };
+                let cell = |tenant| Aad { tenant, table: &table.name, column: table.sealed_for(column), row };
                 let plain = open(key, &cell(old), &value)?;
                 filling.set_sealed(table, column, row, &seal(key, &cell(new), &plain)?).await?;
             }
@@ -530,6 +549,9 @@ async fn settle_plan(tx: &OwnerTx, id: TenantId, plan: &PlanPart) -> Result<()> 
 
 /// What the tenant has outside its schema.
 async fn settle(tx: &OwnerTx, id: TenantId, manifest: &TenantManifest, with_anchors: bool) -> Result<()> {
+    if let Some(original) = manifest.tenant.sandbox_of {
+        sandbox::settle(tx, id, TenantId(original)).await?;
+    }
     for usage in &manifest.usage {
         tx.execute(
             "INSERT INTO public.usage (tenant_id, used_on, metric, amount) VALUES ($1, $2, $3, $4)",

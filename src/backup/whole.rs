@@ -246,7 +246,14 @@ pub async fn restore(
             continue;
         }
         let file = dir.join(&tenant.file.name);
-        let import = Import { file: &file, slug: None, passphrase, keeps_domains: true, asked_by: "restore" };
+        let import = Import {
+            file: &file,
+            slug: None,
+            passphrase,
+            keeps_domains: true,
+            sandbox_of: None,
+            asked_by: "restore",
+        };
         let (made, imported) = import_tenant(registry, keyring, &import, &|_, _| {}).await?;
         restored.tenants += 1;
         restored.rows += imported.rows;

@@ -9,7 +9,7 @@ use super::{ACTOR, Global, output, tenant_of};
 use crate::{
     app::{self, Parts},
     audit::{self, AnchorKey},
-    backup::{self, Import},
+    backup::{self, Import, sandbox::Sandboxes},
     error::Result,
     secrets::Passphrase,
     tenancy::Tenant,
@@ -147,6 +147,37 @@ pub async fn export(
     output::line(&format!("{}: {} rows of {} tables in {}", done.slug, done.rows, done.tables, out.display()))
 }
 
+/// `tenant export --readable`.
+pub async fn export_readable(parts: &Parts, slug: &str, out: &Path, json: bool) -> Result<()> {
+    let tenant = tenant_of(parts, slug).await?;
+    let bar = output::bar("exporting");
+    let seen = |done, total| output::advance(&bar, done, total);
+    let done = backup::export_readable(&parts.registry, &tenant, out, &seen).await?;
+    bar.finish_and_clear();
+    if json {
+        return output::json(&done);
+    }
+    let backup::Written { slug, tables, rows, files } = done;
+    output::line(&format!("{slug}: {rows} rows of {tables} tables and {files} files in {}", out.display()))
+}
+
+/// `tenant sandbox`.
+pub async fn sandbox(parts: &Parts, slug: &str, copy: Option<Slug>, json: bool) -> Result<()> {
+    let tenant = tenant_of(parts, slug).await?;
+    let bar = output::bar("copying");
+    let seen = |done, total| output::advance(&bar, done, total);
+    let sandboxes = Sandboxes::new(parts.registry.clone(), parts.keyring.clone());
+    let (sandbox, done) = sandboxes.make(&tenant, copy, ACTOR, &seen).await?;
+    bar.finish_and_clear();
+    let url = parts.resolver.url_of(&sandbox);
+    if json {
+        return output::json(
+            &json!({"id": done.id, "slug": done.slug, "rows": done.rows, "portal_url": url}),
+        );
+    }
+    output::line(&format!("{}: {} rows, at {url}", done.slug, done.rows))
+}
+
 /// `tenant import`.
 pub async fn import(
     parts: &Parts,
@@ -156,8 +187,14 @@ pub async fn import(
     json: bool,
 ) -> Result<()> {
     let passphrase = passphrase.read()?;
-    let import =
-        Import { file, slug, passphrase: passphrase.as_ref(), keeps_domains: false, asked_by: ACTOR };
+    let import = Import {
+        file,
+        slug,
+        passphrase: passphrase.as_ref(),
+        keeps_domains: false,
+        sandbox_of: None,
+        asked_by: ACTOR,
+    };
     let bar = output::bar("importing");
     let seen = |done, total| output::advance(&bar, done, total);
     let (tenant, done) = backup::import_tenant(&parts.registry, &parts.keyring, &import, &seen).await?;

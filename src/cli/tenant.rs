@@ -94,9 +94,22 @@ pub enum TenantCommand {
         /// The file; it appears when it is whole
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// CSV, JSON and files for people and other programs, instead of an archive that can be imported
+        #[arg(long, conflicts_with = "passphrase_file")]
+        readable: bool,
         #[command(flatten)]
         passphrase: PassphraseArg,
         /// Print what was done as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a copy of a provider with made-up people, that sends nothing, to try things out in
+    Sandbox {
+        slug: String,
+        /// The copy's web address [default: the original's and -sandbox]
+        #[arg(long = "as", value_name = "SLUG")]
+        copy: Option<String>,
+        /// Print what was made as JSON
         #[arg(long)]
         json: bool,
     },
@@ -146,18 +159,27 @@ pub async fn run(command: TenantCommand, global: &Global) -> Result<()> {
             output::line(&format!("{slug} is served again"))
         }
         TenantCommand::Delete { slug, yes, now } => delete(&parts, &slug, yes, now).await,
-        TenantCommand::Export { slug, out, passphrase, json } => {
+        TenantCommand::Export { slug, out, readable: true, json, .. } => {
+            archives::export_readable(&parts, &slug, &out, json).await
+        }
+        TenantCommand::Export { slug, out, passphrase, json, .. } => {
             archives::export(&parts, &slug, &out, &passphrase, json).await
         }
+        TenantCommand::Sandbox { slug, copy, json } => {
+            archives::sandbox(&parts, &slug, slug_of(copy, "as")?, json).await
+        }
         TenantCommand::Import { file, slug, passphrase, json } => {
-            let slug = slug
-                .map(|slug| Slug::parse_field(&slug).map_err(|wrong| Error::Invalid(vec![wrong.at("slug")])))
-                .transpose()?;
-            archives::import(&parts, &file, slug, &passphrase, json).await
+            archives::import(&parts, &file, slug_of(slug, "slug")?, &passphrase, json).await
         }
         TenantCommand::VerifyAudit { slug, json } => verify_audit(&parts, &slug, json).await,
         create @ TenantCommand::Create { .. } => make(parts, create).await,
     }
+}
+
+fn slug_of(typed: Option<String>, field: &'static str) -> Result<Option<Slug>> {
+    typed
+        .map(|slug| Slug::parse_field(&slug).map_err(|wrong| Error::Invalid(vec![wrong.at(field)])))
+        .transpose()
 }
 
 #[derive(Serialize)]

@@ -13,7 +13,11 @@ pub use runner::{Job, Next, Runner};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{db::TenantTx, error::Result, types::JobId};
+use crate::{
+    db::{ControlTx, TenantTx},
+    error::Result,
+    types::{JobId, TenantId},
+};
 
 /// Enqueues work on `subject` (a row of the entered tenant's schema), in the same transaction as that row.
 pub async fn enqueue(
@@ -25,6 +29,12 @@ pub async fn enqueue(
     let id = JobId::new();
     tx.execute("SELECT gate.enqueue_job($1, $2, $3, $4)", &[&id, &kind, &subject, &due_at]).await?;
     Ok(id)
+}
+
+/// Whether a tenant has work of this kind before it.
+pub async fn is_waiting(tx: &ControlTx, tenant: TenantId, kind: &'static str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM public.job WHERE tenant_id = $1 AND kind = $2) AS waits";
+    Ok(tx.query_one(sql, &[&tenant, &kind]).await?.get("waits"))
 }
 
 /// Makes the entered tenant's standing job of this kind run at `at`, unless it is due earlier anyway.

@@ -8,9 +8,13 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::envelope::{DataKey, SecretKey, decrypt, derive, encrypt};
-use crate::error::{Error, OrInternal, Result};
+use crate::{
+    error::{Error, OrInternal, Result},
+    types::Wrong,
+};
 
 const SHORTEST: usize = 12;
+const LONGEST: usize = 200;
 /// An archive says how its key was made; nobody may make us spend more than this on one.
 const MEMORY_KIB_MAX: u32 = 1_048_576;
 const ROUNDS_MAX: u32 = 64;
@@ -28,14 +32,30 @@ impl Passphrase {
     }
 
     pub fn parse(text: &str) -> Result<Self> {
-        if text.chars().count() < SHORTEST {
-            return Err(Error::invalid(
-                "passphrase-file",
-                "too_short",
-                format!("The passphrase must have at least {SHORTEST} characters."),
-            ));
+        Self::parse_field(text).map_err(|wrong| Error::Invalid(vec![wrong.at("passphrase-file")]))
+    }
+
+    /// One line of 12 to 200 characters.
+    pub fn parse_field(text: &str) -> std::result::Result<Self, Wrong> {
+        let chars = text.chars().count();
+        if chars < SHORTEST {
+            let detail = format!("The passphrase must have at least {SHORTEST} characters.");
+            return Err(Wrong::new("too_short", detail));
+        }
+        if chars > LONGEST {
+            let detail = format!("The passphrase must have at most {LONGEST} characters.");
+            return Err(Wrong::new("too_long", detail));
+        }
+        // A file of it is read up to its first line's end.
+        if text.contains(['\n', '\r']) {
+            return Err(Wrong::new("not_one_line", "The passphrase must be one line."));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// To be sealed until it is used.
+    pub fn expose(&self) -> &str {
+        &self.0
     }
 }
 

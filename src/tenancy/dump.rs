@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
+use serde::Serialize;
 use tokio_postgres::{CopyInSink, CopyOutStream, Row};
 
 use super::registry::Tenant;
@@ -26,10 +27,27 @@ pub struct Table {
 }
 
 impl Table {
-    /// Columns whose values are sealed with the tenant's data key: `bytea`, and the name begins with `sealed_`.
+    /// Columns whose values are sealed with the tenant's data key: `bytea`, and the name begins with `sealed`.
     pub fn sealed(&self) -> impl Iterator<Item = &str> {
         self.sealed.iter().map(String::as_str)
     }
+
+    /// The column that a value is sealed for. A credential that was replaced stays sealed for the column that it came from.
+    pub fn sealed_for<'a>(&self, column: &'a str) -> &'a str {
+        if column == "sealed_before" { "sealed" } else { column }
+    }
+}
+
+/// What a column is, for people who read what it held.
+#[derive(Debug, Clone, Serialize)]
+pub struct Column {
+    pub name: String,
+    /// As PostgreSQL calls it: `text`, `timestamp with time zone`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The table whose `id` it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refers_to: Option<String>,
 }
 
 /// An open look at everything, as it was at one instant.
@@ -92,6 +110,53 @@ impl Reading<'_> {
     pub async fn copy_out(&self, table: &Table) -> Result<CopyOutStream> {
         let sql = format!("COPY {} ({}) TO STDOUT (FORMAT binary)", table.qualified, table.quoted);
         self.tx.copy_out(&sql).await
+    }
+
+    /// The columns of a table, in order, but for those that are computed.
+    pub async fn columns(&self, table: &Table) -> Result<Vec<Column>> {
+        let rows = self
+            .tx
+            .query(
+                "SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS kind,
+                    (SELECT p.relname::text FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid
+                     WHERE k.conrelid = a.attrelid AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] LIMIT 1) AS refers_to
+                 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                 ORDER BY a.attnum",
+                &[&self.schema, &table.name],
+            )
+            .await?;
+        let column = |row: &Row| Column {
+            name: row.get("name"),
+            kind: row.get("kind"),
+            refers_to: row.get("refers_to"),
+        };
+        Ok(rows.iter().map(column).collect())
+    }
+
+    /// These columns of every row: each message is a JSON object and a line feed. Marks that JSON never holds stand in for CSV's
+    /// quotes and commas, so that PostgreSQL changes nothing in it.
+    pub async fn json_out(&self, table: &Table, columns: &[Column]) -> Result<CopyOutStream> {
+        let list: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+        let sql = format!(
+            "COPY (SELECT row_to_json(r) FROM (SELECT {} FROM {} ORDER BY 1) r) TO STDOUT (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')",
+            list.join(", "),
+            table.qualified
+        );
+        self.tx.copy_out(&sql).await
+    }
+
+    /// Id and name of every row of a table that has both.
+    pub async fn names(&self, table: &Table) -> Result<Vec<(uuid::Uuid, String)>> {
+        let sql = format!("SELECT id, name FROM {} ORDER BY id", table.qualified);
+        let rows = self.tx.query_named(&sql, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get("id"), row.get("name"))).collect())
+    }
+
+    /// The bytes of one row.
+    pub async fn content(&self, table: &Table, id: uuid::Uuid) -> Result<Vec<u8>> {
+        let sql = format!("SELECT content FROM {} WHERE id = $1", table.qualified);
+        one(&self.tx.query_named(&sql, &[&id]).await?, "content")
     }
 }
 
@@ -167,7 +232,7 @@ async fn tables(tx: &OwnerTx, schema: &str) -> Result<Vec<Table>> {
     let rows = tx
         .query(
             "SELECT c.relname::text AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns,
-                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attname LIKE 'sealed\\_%'
+                    coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attname LIKE 'sealed%'
                         AND a.atttypid = 'bytea'::regtype), '{}') AS sealed,
                     string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS quoted,
                     format('%I.%I', n.nspname, c.relname) AS qualified

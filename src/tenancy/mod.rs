@@ -27,7 +27,7 @@ pub use domains::{
     Dns, Domain, activate_domain, add_domain, get_domain, list_domains, recheck_domains, record_domain_check,
     remove_domain,
 };
-pub use dump::{Filling, Reading, Table, fill_control_plane, read_control_plane, read_schema};
+pub use dump::{Column, Filling, Reading, Table, fill_control_plane, read_control_plane, read_schema};
 pub use erased::verify_erased;
 pub use isolation::{Report, Visitor, verify, walk};
 pub use lifecycle::{

@@ -71,6 +71,8 @@ pub struct Record {
     pub domain: Option<String>,
     /// Whether the schema is at the version this program was built for.
     pub is_current: bool,
+    /// Whether it is a copy with made-up people, to try things out in.
+    pub is_sandbox: bool,
     /// What its plan, and what was agreed with it, lets it have.
     pub entitlements: Entitlements,
 }
@@ -119,6 +121,7 @@ pub(super) fn tenant_of(row: &Row) -> Result<Tenant> {
         domain: row.get("domain"),
         is_current: version.is_some_and(|v| v >= latest_tenant_version())
             && state.as_deref() == Some("current"),
+        is_sandbox: row.get("is_sandbox"),
         entitlements: Entitlements::from(EntitlementsRow {
             plan: row.get("plan"),
             features: row.get("features"),
@@ -131,6 +134,7 @@ macro_rules! select_tenant {
     ($where:literal) => {
         concat!(
             "SELECT t.id, t.slug, t.name, t.schema_name, t.shard, t.status, t.time_zone, t.currency, t.country, t.created_at, ",
+            "t.sandbox_of IS NOT NULL AS is_sandbox, ",
             "s.version, s.state, p.name AS plan, p.features, ",
             "(SELECT jsonb_object_agg(metric, CASE WHEN o.metric IS NULL THEN l.amount ELSE o.amount END) FROM ",
             "(SELECT metric, amount FROM public.plan_limit WHERE plan_id = p.id) l FULL JOIN ",
@@ -189,6 +193,16 @@ impl Registry {
 
     pub async fn find_by_id(&self, id: TenantId) -> Result<Option<Tenant>> {
         self.find(Key::Id(id)).await
+    }
+
+    /// The sandbox of a tenant, if it has one. Asks the database each time.
+    pub async fn find_sandbox(&self, of: TenantId) -> Result<Option<Tenant>> {
+        self.db
+            .read_public(async |tx| {
+                let sql = select_tenant!("WHERE t.sandbox_of = $1 AND t.status <> 'closed'");
+                tx.query_opt(sql, &[&of]).await?.as_ref().map(tenant_of).transpose()
+            })
+            .await
     }
 
     /// By a custom domain that is active.

@@ -96,6 +96,8 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("subscription_pause", "SELECT, INSERT, UPDATE"),
     ("subscription_reminder", "SELECT, INSERT"),
     ("suppression", "SELECT, INSERT, UPDATE, DELETE"),
+    ("takeout", "SELECT, INSERT, UPDATE"),
+    ("takeout_part", "SELECT, INSERT, DELETE"),
     ("template_default", "SELECT, INSERT, UPDATE, DELETE"),
     ("template_version", "SELECT, INSERT, UPDATE, DELETE"),
     ("ticket", "SELECT, INSERT, UPDATE"),

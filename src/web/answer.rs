@@ -68,13 +68,14 @@ impl IntoResponse for NoContent {
     }
 }
 
+/// A file's name of letters, digits, dots, hyphens and underscores: safe in a header and in any file system.
+pub fn plain_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect()
+}
+
 impl IntoResponse for Download {
     fn into_response(self) -> Response {
-        let plain: String = self
-            .file_name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' })
-            .collect();
+        let plain = plain_name(&self.file_name);
         Response::builder()
             .content_type(self.media_type)
             .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{plain}\""))
@@ -183,15 +184,46 @@ impl IntoResponse for Pdf {
     }
 }
 
+/// 200 with bytes of this type.
+fn binary(content_type: &'static str) -> MetaResponses {
+    let schema = poem_openapi::registry::MetaSchema::new_with_format("string", "binary");
+    meta(200, Some((content_type, MetaSchemaRef::Inline(Box::new(schema)))))
+}
+
 impl ApiResponse for Pdf {
     fn meta() -> MetaResponses {
-        let schema = poem_openapi::registry::MetaSchema::new_with_format("string", "binary");
-        let mut one = meta(200, None);
-        if let Some(answer) = one.responses.first_mut() {
-            let schema = MetaSchemaRef::Inline(Box::new(schema));
-            answer.content.push(MetaMediaType { content_type: "application/pdf", schema });
-        }
-        one
+        binary("application/pdf")
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// A packed file that is sent as it is read.
+pub struct Zip {
+    /// With its ending.
+    pub file_name: String,
+    /// In bytes.
+    pub size: i64,
+    pub body: poem::Body,
+}
+
+impl IntoResponse for Zip {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .content_type("application/zip")
+            .header(
+                header::CONTENT_DISPOSITION,
+                format!("attachment; filename=\"{}\"", plain_name(&self.file_name)),
+            )
+            .header(header::CONTENT_LENGTH, self.size)
+            .header(header::CACHE_CONTROL, "private, no-store")
+            .body(self.body)
+    }
+}
+
+impl ApiResponse for Zip {
+    fn meta() -> MetaResponses {
+        binary("application/zip")
     }
 
     fn register(_registry: &mut Registry) {}

@@ -20,7 +20,7 @@ mod schema;
 pub mod sheet;
 pub mod typed;
 
-pub use answer::{Created, Download, Json, NoContent, Pdf, compressed, redirect, see_other};
+pub use answer::{Created, Download, Json, NoContent, Pdf, Zip, compressed, plain_name, redirect, see_other};
 pub use assets::Assets;
 pub use body::{Body, read_body};
 pub use content_policy::ContentPolicy;

@@ -14,7 +14,7 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/paper$/, /\.pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/,
+  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/paper$/, /\.pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/, /\/file$/,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */

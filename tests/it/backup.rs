@@ -6,13 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use poem::http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
 use crate::{
     cli::{expect, run},
-    harness::{PASSWORD, Server, Settings, Tenant, database, program, sql, tenant_on},
+    fake_providers::Fake,
+    harness::{PASSWORD, Server, Settings, Tenant, database, program, sql, tenant_on, text},
 };
 
 const LEFT_BEHIND: &[&str] = &[
@@ -22,6 +24,8 @@ const LEFT_BEHIND: &[&str] = &[
     "refresh_token",
     "sign_in_failure",
     "sign_in_step",
+    "takeout",
+    "takeout_part",
     "refinery_schema_history",
 ];
 
@@ -129,8 +133,20 @@ async fn a_tenant_comes_back_as_it_was() {
     assert!(server.terminate());
 }
 
+/// A provider's account whose credential was replaced: both lie there sealed.
+async fn connected_twice(tenant: &Tenant, fake: &Fake) -> String {
+    let api = tenant.api().await;
+    let credential = fake.values("hubtel");
+    let body = json!({"kind": "hubtel", "label": "Hubtel", "credential": credential});
+    let made = api.post("/api/v1/message-accounts", body).await.expect(201);
+    let path = format!("/api/v1/message-accounts/{}", text(&made, "/account/id"));
+    api.json(Method::PUT, &format!("{path}/credential"), json!({"credential": credential})).await.expect(200);
+    text(&made, "/account/id")
+}
+
 #[tokio::test]
 async fn a_copy_lives_beside_its_original() {
+    let fake = Fake::start().await;
     // Without a worker letters stay queued, and sealed.
     let settings = Settings { args: vec!["--role".into(), "web".into()], ..Settings::default() };
     let server = Server::own("copies", settings).await;
@@ -139,6 +155,7 @@ async fn a_copy_lives_beside_its_original() {
     let mut browser = server.browser(&tenant.host);
     browser.get("/forgot").await.expect_status(200);
     browser.post("/forgot", &[("email", &tenant.owner_email)]).await;
+    let account = connected_twice(&tenant, &fake).await;
     let files = TempDir::new().unwrap();
     let (first, second) = (archive(files.path(), "1.zip"), archive(files.path(), "2.zip"));
     let told: Value =
@@ -152,6 +169,11 @@ async fn a_copy_lives_beside_its_original() {
     // Copying the copy opens what was sealed anew for it.
     cli(&["tenant", "export", "first-copy", "--out", &second], 0);
     cli(&["tenant", "import", &second, "--slug", "second-copy"], 0);
+    let at = server.at("second-copy.isp.test");
+    let body = json!({"email": tenant.owner_email, "password": PASSWORD});
+    let copy = at.bearer(&text(&at.post("/api/v1/auth/token", body).await.expect(200), "/access_token"));
+    let tested = copy.post(&format!("/api/v1/message-accounts/{account}/test"), json!({})).await.expect(200);
+    assert_eq!(tested["is_ok"], true, "a credential travels: {tested}");
 
     // Another deployment opens it with the passphrase alone.
     let url = database("copies_elsewhere").await;

@@ -439,6 +439,7 @@ pub async fn furnished() -> (Tenant, Api) {
     walk.messaging().await;
     walk.messages(&sql(&tenant.server.database).await, &tenant.schema().await).await;
     crate::invoices::given(&sql(&tenant.server.database).await, &tenant.id).await;
+    walk.takeout().await;
     walk.make("POST /domains", json!({"domain": format!("{}.example", tenant.slug)})).await;
     (tenant, api)
 }

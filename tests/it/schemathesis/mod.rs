@@ -115,6 +115,11 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.messaging().await;
     walk.messages(&sql(&server.database).await, &schema).await;
     walk.plan(&sql(&server.database).await, &tenant.id).await;
+    let takeout = walk.takeout().await;
+    walk.see("GET /takeouts/{id}/content", &takeout).await;
+    walk.see("DELETE /takeouts/{id}", &takeout).await;
+    walk.see("GET /takeouts", "").await;
+    walk.sandbox().await;
     walk.trail().await;
     walk.call("PATCH /company", "", json!({"area_word": "Barangay"})).await;
 

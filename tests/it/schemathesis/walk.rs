@@ -326,6 +326,32 @@ impl Walk {
         self.call("GET /settings/invoices/{id}/paper", &invoice, Value::Null).await;
     }
 
+    /// All of the provider's data, made and waiting to be fetched.
+    pub async fn takeout(&mut self) -> String {
+        let id = self.make("POST /takeouts", json!({"kind": "readable"})).await;
+        let api = self.api.clone();
+        until("a takeout", async || {
+            let takeout = api.get(&format!("/api/v1/takeouts/{id}")).await.expect(200);
+            (takeout["status"] == "made").then_some(())
+        })
+        .await;
+        self.see("GET /takeouts/{id}", &id).await;
+        id
+    }
+
+    /// A copy with made-up people, made and removed.
+    pub async fn sandbox(&mut self) {
+        self.see("POST /sandbox", "").await;
+        let api = self.api.clone();
+        until("a sandbox", async || {
+            let sandbox = api.get("/api/v1/sandbox").await.expect(200);
+            (sandbox["state"] == "ready").then_some(())
+        })
+        .await;
+        self.see("GET /sandbox", "").await;
+        self.see("DELETE /sandbox", "").await;
+    }
+
     pub async fn trail(&mut self) {
         let trail = self.call("GET /audit-events", "", Value::Null).await;
         let event = text(&trail, "/items/0/id");
