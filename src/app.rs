@@ -31,6 +31,7 @@ use crate::{
         audience::Audience,
         billing::{self, BillingSettingsApi, PaymentsApi, ReceiptsApi, ShiftsApi, SubscriptionsApi},
         customers::{self, CustomersApi},
+        erasure::{self, Eraser, ErasuresApi},
         imports::{self, ImportsApi},
         installations::{self, InstallationsApi},
         outages::{self, OutagesApi},
@@ -164,6 +165,7 @@ pub fn catalogue() -> Catalogue {
         access::ROLES,
         access::API_KEY_PERMISSIONS,
         audit_trail::AUDIT,
+        erasure::PERMISSIONS,
         settings::SETTINGS,
     ])
 }
@@ -195,6 +197,7 @@ fn navigation() -> Vec<NavItem> {
         access::ROLES_NAV,
         access::NAV,
         audit_trail::NAV,
+        erasure::NAV,
         accounts::NAV,
         settings::NAV,
     ]
@@ -311,6 +314,7 @@ impl App {
         campaigns::handlers(&mut runner, &self.messaging);
         hooks::handlers(&mut runner, &self.messaging);
         contacts::handlers(&mut runner, &self.parts.db);
+        erasure::handlers(&mut runner, &self.eraser());
         plan::handlers(&mut runner, &self.parts.db);
         access::key_handlers(&mut runner, &self.people);
         runner
@@ -372,7 +376,10 @@ impl App {
                 ReportFilesApi::new(parts.db.clone()),
             ),
             self.messaging_api(),
-            audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
+            (
+                audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
+                ErasuresApi::new(self.eraser()),
+            ),
             (
                 (settings_api, settings::AddressApi::new(parts.resolver.clone())),
                 plan::PlanApi::new(parts.registry.clone()),
@@ -444,6 +451,7 @@ impl App {
         access::role_pages(&mut table);
         access::support_pages(&mut table);
         audit_trail::pages(&mut table);
+        erasure::pages(&mut table);
         settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
         settings::address_pages(&mut table);
         plan::pages(&mut table);
@@ -508,9 +516,15 @@ impl App {
             .data(self.console.clone())
             .data(self.people.clone())
             .data(self.office())
+            .data(self.eraser())
             .data(self.messaging.clone())
             .data(self.invoicing.clone())
             .map_to_response()
+    }
+
+    /// What people are erased with.
+    fn eraser(&self) -> Eraser {
+        Eraser { db: self.parts.db.clone(), keys: self.tenant_keys.clone(), anchor: self.anchor.clone() }
     }
 
     /// What the accounts of subscribers are worked on with.
