@@ -35,6 +35,7 @@ use crate::{
         audience::Audience,
         billing::{self, BillingSettingsApi, PaymentsApi, ReceiptsApi, ShiftsApi, SubscriptionsApi},
         customers::{self, CustomersApi},
+        erasure::{self, Eraser, ErasuresApi},
         imports::{self, ImportsApi},
         installations::{self, InstallationsApi},
         outages::{self, OutagesApi},
@@ -168,6 +169,7 @@ pub fn catalogue() -> Catalogue {
         access::ROLES,
         access::API_KEY_PERMISSIONS,
         audit_trail::AUDIT,
+        erasure::PERMISSIONS,
         settings::SETTINGS,
     ])
 }
@@ -199,6 +201,7 @@ fn navigation() -> Vec<NavItem> {
         access::ROLES_NAV,
         access::NAV,
         audit_trail::NAV,
+        erasure::NAV,
         accounts::NAV,
         settings::NAV,
     ]
@@ -315,6 +318,7 @@ impl App {
         campaigns::handlers(&mut runner, &self.messaging);
         hooks::handlers(&mut runner, &self.messaging);
         contacts::handlers(&mut runner, &self.parts.db);
+        erasure::handlers(&mut runner, &self.eraser());
         plan::handlers(&mut runner, &self.parts.db);
         access::key_handlers(&mut runner, &self.people);
         takeouts::handlers(&mut runner, &self.takeouts());
@@ -389,7 +393,10 @@ impl App {
                 ReportFilesApi::new(parts.db.clone()),
             ),
             self.messaging_api(),
-            audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
+            (
+                audit_trail::AuditApi::new(parts.db.clone(), self.anchor.clone()),
+                ErasuresApi::new(self.eraser()),
+            ),
             (
                 (settings_api, settings::AddressApi::new(parts.resolver.clone())),
                 plan::PlanApi::new(parts.registry.clone()),
@@ -463,6 +470,7 @@ impl App {
         access::role_pages(&mut table);
         access::support_pages(&mut table);
         audit_trail::pages(&mut table);
+        erasure::pages(&mut table);
         settings::pages(&mut table, self.parts.settings.limits.logo_bytes);
         settings::address_pages(&mut table);
         plan::pages(&mut table);
@@ -531,9 +539,15 @@ impl App {
             .data(self.console.clone())
             .data(self.people.clone())
             .data(self.office())
+            .data(self.eraser())
             .data(self.messaging.clone())
             .data(self.invoicing.clone())
             .map_to_response()
+    }
+
+    /// What people are erased with.
+    fn eraser(&self) -> Eraser {
+        Eraser { db: self.parts.db.clone(), keys: self.tenant_keys.clone(), anchor: self.anchor.clone() }
     }
 
     /// What the accounts of subscribers are worked on with.

@@ -5,6 +5,7 @@
 //! digest         = SHA-256("event" | the event's other fields | payload digest)
 //! chain          = SHA-256("chain" | previous chain | position | event id | digest)
 //! anchor         = HMAC-SHA-256(key, "anchor" | tenant | position | chain)
+//! rest digest    = SHA-256("rest" | the event's other fields, but for who did it and from where)
 //! ```
 //! Every part is written with its length, so that no two different rows have one encoding. JSON is taken as PostgreSQL's own
 //! canonical text of `jsonb`, so that no number is rounded on the way.
@@ -140,6 +141,22 @@ impl Stored {
         parts.maybe(self.address.as_deref().map(str::as_bytes));
         parts.maybe(self.user_agent.as_deref().map(str::as_bytes));
         parts.some(payload_digest);
+        parts.finish()
+    }
+}
+
+impl Stored {
+    /// Of what stays when also who did it was erased: what it was, to which object, and when.
+    pub fn rest_digest(&self) -> Digest {
+        let mut parts = Parts::new("rest");
+        parts.some(self.id.as_bytes());
+        parts.some(&self.occurred_at.timestamp_micros().to_be_bytes());
+        parts.some(self.actor_kind.as_bytes());
+        parts.maybe(self.actor_id.as_ref().map(|id| id.as_bytes().as_slice()));
+        parts.some(self.action.as_bytes());
+        parts.some(self.object_type.as_bytes());
+        parts.maybe(self.object_id.as_ref().map(|id| id.as_bytes().as_slice()));
+        parts.maybe(self.request_id.as_ref().map(|id| id.as_bytes().as_slice()));
         parts.finish()
     }
 }

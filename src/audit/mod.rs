@@ -16,7 +16,7 @@ mod trail;
 mod verify;
 
 pub use chain::AnchorKey;
-pub use erase::erase;
+pub use erase::{Traces, erase, erase_person};
 pub use platform::{PlatformEntry, PlatformFilter, PlatformSealer, list_platform, verify_platform};
 pub use record::{Actor, ActorKind, Event, changes, record, record_all};
 pub use seal::{Sealer, adopt};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     chain::{AnchorKey, GENESIS, Link, Stored, seal_after},
     store::Anchor,
-    verify::{Finding, OVERDUE_SECONDS, Report, Walk},
+    verify::{Finding, OVERDUE_SECONDS, Recorded, Report, Walk},
 };
 use crate::{
     db::{ControlTx, Db},
@@ -191,7 +191,7 @@ pub async fn verify_platform(db: &Db, key: &AnchorKey) -> Result<Report> {
         loop {
             let page = links_after(tx, after).await?;
             for (link, event) in &page {
-                steps.step(link, event.as_ref(), false);
+                steps.step(link, event.as_ref(), Recorded::Nothing);
             }
             match page.last() {
                 Some((link, _)) => after = link.position,

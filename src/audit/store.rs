@@ -3,7 +3,10 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::chain::{Link, Stored};
+use super::{
+    chain::{Link, Stored},
+    erase::Traces,
+};
 use crate::{
     db::{ControlTx, Db, TenantTx},
     error::Result,
@@ -86,31 +89,42 @@ pub(super) async fn find_head(tx: &TenantTx) -> Result<Option<Link>> {
     Ok(row.as_ref().map(link_of))
 }
 
+/// A link, and what it is held against.
+pub(super) struct LinkRow {
+    pub link: Link,
+    /// None when it is gone.
+    pub event: Option<Stored>,
+    pub is_erasure_recorded: bool,
+    /// The code that stands for what stays of it, where also who did it was erased.
+    pub rest: Option<String>,
+}
+
 /// The links after a position, each with its event unless that is gone.
-pub(super) async fn list_links(
-    tx: &TenantTx,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<(Link, Option<Stored>, bool)>> {
+pub(super) async fn list_links(tx: &TenantTx, after: i64, limit: i64) -> Result<Vec<LinkRow>> {
     let rows = tx
         .query(
             concat!(
                 "SELECT s.position, s.event_id, s.payload_digest, s.digest, s.chain, ",
                 event_columns!(),
-                ", e.erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM audit_event r
-                     WHERE r.object_type = 'audit_event' AND r.object_id = e.id AND r.action = 'audit.erased') AS is_erasure_recorded
+                ", e.erased_at IS NOT NULL AND r.records > 0 AS is_erasure_recorded, r.rest
                  FROM (SELECT position, event_id, payload_digest, digest, chain FROM audit_seal
                        WHERE position > $1 ORDER BY position LIMIT $2) s
-                 LEFT JOIN audit_event e ON e.id = s.event_id ORDER BY s.position"
+                 LEFT JOIN audit_event e ON e.id = s.event_id
+                 LEFT JOIN LATERAL (SELECT count(*) AS records, max(r.after ->> 'rest') AS rest FROM audit_event r
+                     WHERE e.erased_at IS NOT NULL AND r.object_type = 'audit_event' AND r.object_id = e.id
+                        AND r.action = 'audit.erased') r ON true
+                 ORDER BY s.position"
             ),
             &[&after, &limit],
         )
         .await?;
     Ok(rows
         .iter()
-        .map(|row| {
-            let there = row.get::<_, Option<Uuid>>("id").is_some();
-            (link_of(row), there.then(|| stored_of(row)), row.get("is_erasure_recorded"))
+        .map(|row| LinkRow {
+            link: link_of(row),
+            event: row.get::<_, Option<Uuid>>("id").is_some().then(|| stored_of(row)),
+            is_erasure_recorded: row.get::<_, Option<bool>>("is_erasure_recorded").unwrap_or_default(),
+            rest: row.get("rest"),
         })
         .collect())
 }
@@ -211,6 +225,52 @@ pub(super) async fn erase_payloads(tx: &ControlTx, tenant: TenantId, events: &[U
     let row =
         tx.query_one("SELECT public.erase_audit_payloads($1, $2) AS erased", &[&tenant, &events]).await?;
     Ok(row.get("erased"))
+}
+
+/// Payloads and who did it, of events that are sealed.
+pub(super) async fn erase_people(tx: &ControlTx, tenant: TenantId, events: &[Uuid]) -> Result<i64> {
+    let row = tx.query_one("SELECT public.erase_audit_people($1, $2) AS erased", &[&tenant, &events]).await?;
+    Ok(row.get("erased"))
+}
+
+/// A sealed event that says something of a person.
+pub(super) struct Told {
+    pub event: Stored,
+    /// Whether it is the person who did it.
+    pub is_own: bool,
+    pub payload_digest: Vec<u8>,
+    pub digest: Vec<u8>,
+}
+
+/// Sealed events that say something of a person yet. Records of erasures say nothing of one.
+pub(super) async fn list_of_person(tx: &TenantTx, person: &Traces<'_>, limit: i64) -> Result<Vec<Told>> {
+    let rows = tx
+        .query(
+            concat!(
+                "SELECT ",
+                event_columns!(),
+                ", w.is_own, s.payload_digest, s.digest FROM audit_event e JOIN audit_seal s ON s.event_id = e.id
+                 CROSS JOIN LATERAL (SELECT
+                    e.actor_label <> 'Erased person' AND (e.actor_id = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) w
+                        WHERE position(w IN lower(e.actor_label)) > 0)) AS is_own,
+                    e.erased_at IS NULL AND (e.object_id = ANY($1) OR EXISTS (SELECT FROM unnest($3::text[]) w
+                        WHERE position(w IN lower(concat_ws(' ', e.object_label, e.before::text, e.after::text))) > 0
+                            OR position(w IN translate(concat_ws(' ', e.object_label, e.before::text, e.after::text), ' ().-', ''))
+                                > 0)) AS is_about) w
+                 WHERE e.object_type NOT IN ('audit_event', 'erasure') AND (w.is_own OR w.is_about) ORDER BY e.id LIMIT $4"
+            ),
+            &[&person.objects, &person.actors, &person.words, &limit],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| Told {
+            event: stored_of(row),
+            is_own: row.get("is_own"),
+            payload_digest: row.get("payload_digest"),
+            digest: row.get("digest"),
+        })
+        .collect())
 }
 
 /// Everyone with an id who ever did something, by the newest name. One look into the index per actor, however long the trail;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     chain::{AnchorKey, GENESIS, Link, Stored, link, seal_after},
     store::Anchor,
-    verify::{Finding, Walk},
+    verify::{Finding, Recorded, Walk},
 };
 use crate::types::TenantId;
 
@@ -71,6 +71,10 @@ fn sealed(batches: &[usize]) -> Trail {
 }
 
 fn findings(trail: &Trail, recorded: bool) -> Vec<Finding> {
+    findings_with(trail, if recorded { Recorded::Payload } else { Recorded::Nothing })
+}
+
+fn findings_with(trail: &Trail, recorded: Recorded) -> Vec<Finding> {
     let key = key();
     let mut walk =
         Walk::new(&trail.anchors, |position, chain, mac| key.anchors(TENANT, position, chain, mac));
@@ -194,6 +198,26 @@ proptest! {
         }
         prop_assert_eq!(findings(&trail, true), vec![]);
     }
+}
+
+#[test]
+fn an_erased_actor_is_no_tampering_where_the_key_vouches_for_the_rest() {
+    let mut trail = sealed(&[3, 3]);
+    let event = trail.rows[2].1.as_mut().unwrap();
+    let rest = event.rest_digest();
+    erase(event);
+    event.actor_label = "Erased person".into();
+    event.address = None;
+    assert_eq!(event.rest_digest(), rest);
+    let id = event.id;
+    assert_eq!(findings_with(&trail, Recorded::Person), []);
+    assert_eq!(findings(&trail, true), [Finding::ChangedEvent { position: 3, event: id }]);
+    // Another actor's name in its place is none; and what was done, to what and when, is vouched for.
+    trail.rows[2].1.as_mut().unwrap().actor_label = "Ben Cruz".into();
+    assert_eq!(findings_with(&trail, Recorded::Person), [Finding::ChangedEvent { position: 3, event: id }]);
+    let was = sealed(&[3]).rows[2].1.clone().unwrap();
+    let other = Stored { action: "customer.deleted".into(), ..was.clone() };
+    assert_ne!(other.rest_digest(), was.rest_digest());
 }
 
 #[test]

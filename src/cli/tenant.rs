@@ -16,6 +16,7 @@ use crate::{
     audit,
     error::{Error, OrInternal, Result},
     platform::{NewSignup, SignupInput},
+    secrets::TenantKeys,
     tenancy::{self, Status, Tenant},
     types::Slug,
 };
@@ -300,7 +301,8 @@ async fn verify_erased(parts: &Parts, slug: &str, json: bool) -> Result<()> {
 async fn verify_audit(parts: &Parts, slug: &str, json: bool) -> Result<()> {
     let tenant = tenant_of(parts, slug).await?;
     let key = archives::anchor_key(parts).await?;
-    let report = audit::verify(&parts.db, &key, &tenant).await?;
+    let keys = TenantKeys::new(parts.db.clone(), parts.keyring.clone()).of(tenant.id()).await?;
+    let report = audit::verify(&parts.db, &key, &keys, &tenant).await?;
     if json {
         output::json(&report)?;
     } else {

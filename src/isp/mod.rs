@@ -4,6 +4,7 @@ pub mod areas;
 pub mod audience;
 pub mod billing;
 pub mod customers;
+pub mod erasure;
 mod history;
 pub mod imports;
 pub mod installations;

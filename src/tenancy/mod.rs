@@ -18,6 +18,7 @@ pub mod plans;
 mod provisioning;
 mod registry;
 mod rights;
+pub mod scan;
 mod shards;
 
 pub use announcements::{Announcement, AnnouncementForm, announce, end_announcement, list_announcements};
@@ -40,3 +41,5 @@ pub use news::{Epoch, News};
 pub use place::{Place, Resolver};
 pub use provisioning::{NewTenant, keep_warm, provision, warm_count};
 pub use registry::{Registry, Status, Tenant};
+#[cfg(test)]
+pub use rights::TABLE_RIGHTS;

@@ -78,6 +78,8 @@ ids! {
     /// What was made of it.
     ReportFileId,
     ContactId,
+    /// A person who was erased on request.
+    ErasureId,
     GroupId,
     ContactImportId,
     SuppressionId,

@@ -21,11 +21,11 @@ pub use countries::COUNTRIES;
 pub use cursor::{Cursor, Limit};
 pub use ids::{
     AccountId, ApiKeyId, AreaId, AuditEventId, CampaignId, CannedReplyId, CommentId, ConflictId, ContactId,
-    ContactImportId, CustomerId, DeliveryId, DomainId, EventId, FileId, GroupId, HookCallId, ImportId,
-    InboundId, InstallationId, JobId, LcpId, LedgerEntryId, MessageId, NapId, NoticeId, OutageId, PaymentId,
-    PlanId, ReceiptId, RecipientListId, RefundId, ReportFileId, ReportScheduleId, RequestId, RoleId,
-    RouterId, SenderId, SessionId, ShiftId, SplitterId, StaffId, SubscriberLoginId, SubscriberSessionId,
-    SubscriptionId, SuppressionId, TemplateId, TenantId, TicketId, VisitId,
+    ContactImportId, CustomerId, DeliveryId, DomainId, ErasureId, EventId, FileId, GroupId, HookCallId,
+    ImportId, InboundId, InstallationId, JobId, LcpId, LedgerEntryId, MessageId, NapId, NoticeId, OutageId,
+    PaymentId, PlanId, ReceiptId, RecipientListId, RefundId, ReportFileId, ReportScheduleId, RequestId,
+    RoleId, RouterId, SenderId, SessionId, ShiftId, SplitterId, StaffId, SubscriberLoginId,
+    SubscriberSessionId, SubscriptionId, SuppressionId, TemplateId, TenantId, TicketId, VisitId,
 };
 pub use money::{CURRENCIES, Currency};
 pub use schema_name::SchemaName;

@@ -14,7 +14,7 @@ const SLUG = "every-page";
 /** Paths that are no pages: files, fragments, data and pictures. */
 const NO_PAGES = [
   /^\/static\//, /^\/internal\//, /^\/livez$/, /^\/readyz$/, /^\/\.well-known\//, /openapi\.json$/, /^\/branding\.css$/,
-  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/paper$/, /\.pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/, /\/file$/,
+  /^\/logo$/, /\/avatar$/, /export/, /\.csv$/, /\.xlsx$/, /\/template$/, /^\/ws$/, /^\/events$/, /^\/hooks\//, /\/data$/, /\/status$/, /counts$/, /\/unread$/, /^\/installations\/ports$/, /\/files\/:file$/, /\/pdf$/, /\/paper$/, /\/certificate$/, /\.pdf$/, /\/preview$/, /^\/signup\/slug$/, /^\/find$/, /^\/my\/receipts\//, /^\/a\/:token$/, /\/file$/,
 ];
 
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
@@ -63,6 +63,17 @@ before(async () => {
   const books = await keepBooks(server, SLUG, { customer: ids["/customers"], installation: ids["/installations"], nap: ids["/plant/naps"] });
   for (const [stem, id] of Object.entries(books)) ids[stem] = id;
   Object.assign(ids, await gatherContacts(page, server.at(SLUG)));
+  await page.goto(`${server.at(SLUG)}/contacts/new`);
+  await page.locator("main [name=name]").fill("Teo Reyes");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.waitForURL(/contacts\/[0-9a-f-]{36}$/);
+  const gone = page.url().split("/").pop();
+  await page.goto(`${server.at(SLUG)}/erasures/new?contact=${gone}`);
+  await page.locator("#reason").fill("Asked by letter");
+  await page.getByRole("button", { name: "Erase for good" }).click();
+  await page.getByRole("button", { name: "Erase", exact: true }).click();
+  await page.waitForURL(/\/erasures\/[0-9a-f-]{36}$/);
+  ids["/erasures"] = page.url().split("/").pop();
   ids["/my/tickets"] = (await joinPortal(page, server.at(SLUG), ids["/customers"])).split("/").pop();
   await page.goto(`${server.at(SLUG)}/templates/new?channel=sms`);
   await page.locator("#name").fill("Reminder");

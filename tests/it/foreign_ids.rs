@@ -434,6 +434,7 @@ pub async fn furnished() -> (Tenant, Api) {
     walk.areas_and_customers().await;
     walk.imports().await;
     walk.contacts().await;
+    walk.erasures().await;
     walk.people().await;
     walk.isp(&sql(&tenant.server.database).await, &tenant.schema().await).await;
     walk.messaging().await;

@@ -41,6 +41,7 @@ mod domains;
 mod doors;
 mod embedded;
 mod entry;
+mod erasure;
 #[path = "../fake_providers/mod.rs"]
 mod fake_providers;
 mod foreign_forms;

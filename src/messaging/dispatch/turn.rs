@@ -33,6 +33,7 @@ use crate::{
         providers::{Content, State},
         suppression,
     },
+    secrets::DataKeys,
     tenancy::Tenant,
     types::{AccountId, DeliveryId, MessageId, SenderId, StaffId},
 };
@@ -60,16 +61,18 @@ struct Sorted {
 impl Dispatcher {
     /// Takes at most `rows` deliveries of the lane.
     pub(super) async fn turn(&self, tenant: &Tenant, turn: &Turn, rows: i64, lease: Uuid) -> Result<Turned> {
+        // Before the unit begins: inside it no second connection may be asked for.
+        let keys = self.messaging.keys.of(tenant.id()).await?;
         self.messaging
             .db
-            .in_tenant(tenant, async |tx| self.turn_in(tx, tenant, turn, rows, lease).await)
+            .in_tenant(tenant, async |tx| self.turn_in(tx, (tenant, &keys), turn, rows, lease).await)
             .await
     }
 
     async fn turn_in(
         &self,
         tx: &TenantTx,
-        tenant: &Tenant,
+        (tenant, keys): (&Tenant, &DataKeys),
         turn: &Turn,
         rows: i64,
         lease: Uuid,
@@ -80,7 +83,7 @@ impl Dispatcher {
             return Ok(Turned { next: claim::next_due(tx, turn.lane).await?, ..Turned::default() });
         }
         self.failpoint.pass(Point::AfterClaim);
-        let sorted = self.plan_all(tx, tenant, turn, lease, claimed).await?;
+        let sorted = self.plan_all(tx, (tenant, keys), turn, lease, claimed).await?;
         claim::put_back(tx, lease, &sorted.back).await?;
         claim::park(tx, lease, &sorted.parked).await?;
         if !sorted.ended.is_empty() {
@@ -95,7 +98,7 @@ impl Dispatcher {
     async fn plan_all(
         &self,
         tx: &TenantTx,
-        tenant: &Tenant,
+        (tenant, keys): (&Tenant, &DataKeys),
         turn: &Turn,
         lease: Uuid,
         claimed: Vec<Claimed>,
@@ -107,7 +110,7 @@ impl Dispatcher {
         let (policy, messages, suppressed, held) = try_join4(
             policy::get(tx),
             self.spoken(tx, tenant, &ids),
-            suppression::of(tx, &addresses),
+            suppression::of_all(tx, keys, &addresses),
             messages::held(tx, &ids),
         )
         .await?;

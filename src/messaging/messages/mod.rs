@@ -46,7 +46,7 @@ pub use pages::{
     AudienceChoices, DeliveryRow, EstimateBox, Progress, delivery_row, instant, pages, progress_of,
     segment_of, value_of,
 };
-pub use rules::{cancel, check_ready, find_all, known_parts, pause, resume, send};
+pub use rules::{cancel, check_ready, find_all, known_parts, pause, resume, send, withdraw};
 pub use spoken::{Spoken, spoken};
 pub use store::{Hold, Message, call_lane, held};
 pub use view::{EstimateView, MessageCounts};

@@ -380,6 +380,20 @@ pub async fn cancel_one(tx: &TenantTx, by: &By, message: MessageId, delivery: De
     by.record(tx, told("delivery.cancelled", &message, None)).await
 }
 
+/// Takes these deliveries back, for one who is to be forgotten. 409 `message_under_way` when one is being sent this moment.
+pub async fn withdraw(tx: &TenantTx, deliveries: &[(MessageId, DeliveryId)]) -> Result<()> {
+    for (message, delivery) in deliveries {
+        let message = store::lock(tx, *message).await?.ok_or(Error::not_found("message"))?;
+        let taken = store::cancel_queued(tx, message.id, Some(*delivery)).await?;
+        if taken.is_empty() {
+            let detail = "A message to this person is being sent this moment. Try again in a minute.";
+            return Err(Error::conflict("message_under_way", detail));
+        }
+        settle_cancelled(tx, &message, &taken).await?;
+    }
+    Ok(())
+}
+
 async fn settle_cancelled(tx: &TenantTx, message: &Message, taken: &[store::Cancelled]) -> Result<()> {
     let now = Utc::now();
     let moves: Vec<Move> = taken

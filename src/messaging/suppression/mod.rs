@@ -24,8 +24,8 @@ pub use keywords::{Keyword, keyword};
 pub use links::Links;
 pub use model::{Consent, New, Reason, Source};
 pub use page::{channels, pages};
-pub use rules::{add, add_all, heard, lift};
-pub use store::{consents_of, of};
+pub use rules::{add, add_all, forget, heard, lift};
+pub use store::{consents_of, of, of_all};
 
 rights! { "Messages", PERMISSIONS:
     ViewSuppressions = "suppressions.view", "suppressions.read", "View suppressions", "See which addresses are not written to, and why.", for [Support, Viewer];

@@ -34,6 +34,8 @@ choices! {
         Moved = "moved", "Moved";
         /// What was sent came back.
         Bounced = "bounced", "Bounced";
+        /// Its owner was erased on request. What stands for the address is a code.
+        Erased = "erased", "Erased on request";
 }
 
 impl From<&providers::Reason> for Reason {

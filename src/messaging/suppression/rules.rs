@@ -11,6 +11,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     messaging::{Address, Channel},
+    secrets::DataKeys,
     tenancy::Tenant,
     types::{Check, Country, DeliveryId, Limit, SuppressionId, optional_text},
     web::Origin,
@@ -77,6 +78,34 @@ pub async fn add(
     delivery: Option<DeliveryId>,
 ) -> Result<bool> {
     Ok(add_all(tx, &[New { channel, address, reason, source, note, delivery }]).await? > 0)
+}
+
+/// Keeps the addresses of one who is erased from being written to, without keeping them: codes stand on the list in their place.
+/// `number` is that of the erasure.
+pub async fn forget(
+    tx: &TenantTx,
+    keys: &DataKeys,
+    addresses: &[(Channel, String)],
+    number: &str,
+) -> Result<usize> {
+    let codes: Vec<(Channel, String)> = addresses
+        .iter()
+        .map(|(channel, address)| Ok((*channel, store::code_of(keys, *channel, address)?)))
+        .collect::<Result<_>>()?;
+    let note = format!("Erasure {number}");
+    let (reason, source) = (Reason::Erased, Source::Staff);
+    let new: Vec<New<'_>> = codes
+        .iter()
+        .map(|(channel, code)| New {
+            channel: *channel,
+            address: code,
+            reason,
+            source,
+            note: &note,
+            delivery: None,
+        })
+        .collect();
+    Ok(store::insert_many(tx, &new).await?.len())
 }
 
 /// Takes an address off the list, whatever put it there. False when it was not on it.

@@ -1,5 +1,6 @@
 //! All SQL of `suppression` and `consent`.
 
+use data_encoding::HEXLOWER;
 use tokio_postgres::Row;
 
 use super::model::{ByAddress, Consent, Filter, New, Reason, Said, Source, Suppression};
@@ -7,6 +8,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     messaging::Channel,
+    secrets::DataKeys,
     types::{DeliveryId, Limit, SuppressionId, search::containing},
 };
 
@@ -38,6 +40,36 @@ pub async fn of(tx: &TenantTx, addresses: &[(Channel, &str)]) -> Result<ByAddres
             "SELECT a.position, s.reason FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (channel, address, position) \
              JOIN suppression s ON s.channel = a.channel AND md5(lower(s.address)) = md5(lower(a.address))",
             &[&channels, &texts],
+        )
+        .await?;
+    Ok(keyed(addresses, &rows, |row| row.get(1)))
+}
+
+/// What stands on the list for an address whose owner was erased: a code that only the tenant's keys make.
+pub fn code_of(keys: &DataKeys, channel: Channel, address: &str) -> Result<String> {
+    let text = format!("{} {}", channel.as_str(), address.to_lowercase());
+    Ok(format!("erased:{}", HEXLOWER.encode(&keys.code("suppression", text.as_bytes())?)))
+}
+
+/// The same as [`of`], with those who were erased.
+pub async fn of_all(
+    tx: &TenantTx,
+    keys: &DataKeys,
+    addresses: &[(Channel, &str)],
+) -> Result<ByAddress<String>> {
+    if addresses.is_empty() {
+        return Ok(ByAddress::new());
+    }
+    let codes: Vec<String> =
+        addresses.iter().map(|(channel, text)| code_of(keys, *channel, text)).collect::<Result<_>>()?;
+    let (channels, texts) = columns(addresses);
+    let rows = tx
+        .query(
+            "SELECT a.position, min(s.reason) FROM unnest($1::text[], $2::text[], $3::text[])
+                WITH ORDINALITY AS a (channel, address, code, position) \
+             JOIN suppression s ON s.channel = a.channel AND md5(lower(s.address)) IN (md5(lower(a.address)), md5(a.code)) \
+             GROUP BY a.position",
+            &[&channels, &texts, &codes],
         )
         .await?;
     Ok(keyed(addresses, &rows, |row| row.get(1)))

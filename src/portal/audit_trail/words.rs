@@ -99,6 +99,7 @@ pub fn href(kind: &str, id: uuid::Uuid, action: &str) -> Option<String> {
         "lcp" | "splitter" | "nap" => Some(format!("/plant/{kind}s/{id}")),
         "router" => Some(format!("/routers/{id}")),
         "installation" => Some(format!("/installations/{id}")),
+        "erasure" => Some(format!("/erasures/{id}")),
         "visit" => Some(format!("/visits/{id}")),
         _ => None,
     }

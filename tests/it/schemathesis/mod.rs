@@ -106,6 +106,7 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.areas_and_customers().await;
     walk.imports().await;
     walk.contacts().await;
+    walk.erasures().await;
     walk.people().await;
     walk.domains(&zone).await;
     walk.a_stay(&tenant.owner_email).await;

@@ -359,6 +359,22 @@ impl Walk {
         self.call("POST /audit-events/{id}/erase", &event, json!({"reason": "Asked for"})).await;
     }
 
+    /// Somebody is erased, and looked for until nothing of it is under way any more.
+    pub async fn erasures(&mut self) {
+        let new = json!({"name": "Teo Walker", "addresses": [{"channel": "email", "address": "teo@walker.example"}]});
+        let contact = self.make("POST /contacts", new).await;
+        let erased = self.make("POST /erasures", json!({"contact_id": contact, "reason": "By letter"})).await;
+        loop {
+            let shown = self.call("GET /erasures/{id}", &erased, Value::Null).await;
+            if shown["status"] != "removing" {
+                break;
+            }
+        }
+        self.call("POST /erasures/search", "", json!({"identity": "Teo Walker"})).await;
+        self.call("GET /erasures", "", Value::Null).await;
+        self.see("GET /erasures/{id}/certificate", &erased).await;
+    }
+
     /// Templates and accounts. The gateway is nowhere: what is asked of it fails, and that is an answer.
     pub async fn messaging(&mut self) {
         let contents = json!({"sms": {"en": {"text": "Hi {{ first_name }}"}}});

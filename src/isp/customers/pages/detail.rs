@@ -157,6 +157,7 @@ struct Shown {
     edit_href: String,
     status_action: String,
     delete_action: String,
+    erase_href: String,
     restore_action: String,
 }
 
@@ -222,6 +223,7 @@ fn shown(
         edit_href: action("edit"),
         status_action: action("status"),
         delete_action: action("delete"),
+        erase_href: format!("/erasures/new?customer={}", customer.id),
         restore_action: action("restore"),
     }
 }

@@ -67,6 +67,7 @@ struct Ticked {
 struct Shown {
     name: String,
     delete_action: String,
+    erase_href: String,
     addresses: Vec<ShownAddress>,
     conflicts: Vec<ShownConflict>,
     created: Moment,
@@ -265,6 +266,7 @@ async fn page_of(user: &PageUser, db: &Db, id: ContactId, mend: Option<Mend>) ->
         contact: Some(Shown {
             name: draft.name,
             delete_action: format!("{PATH}/{id}/delete"),
+            erase_href: format!("/erasures/new?contact={id}"),
             addresses,
             conflicts: open.into_iter().map(|one| conflict_of(one, id)).collect(),
             created: Moment::at(created_at, zone),
