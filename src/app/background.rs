@@ -21,6 +21,8 @@ const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
 const INVOICES_EVERY: Duration = Duration::from_secs(60);
 const PAYMENTS_EVERY: Duration = Duration::from_secs(15);
 const KEY_USE_EVERY: Duration = Duration::from_secs(2);
+const SIGHTINGS_EVERY: Duration = Duration::from_secs(2);
+const ALERTS_EVERY: Duration = Duration::from_secs(3);
 const PROCESSES_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
@@ -51,6 +53,7 @@ pub async fn work(app: App, stop: CancellationToken) {
     let letters = (app.parts.db.clone(), app.platform_post.clone());
     let figures = app.parts.db.clone();
     let (invoices, payments) = (app.invoicing.clone(), app.invoicing.clone());
+    let alerts = app.alerts.clone();
     let log = (app.parts.db.clone(), Arc::new(PlatformSealer::new(app.anchor.clone())));
     tokio::join!(
         every("the platform's log", PLATFORM_LOG_EVERY, stop.clone(), move || {
@@ -72,6 +75,10 @@ pub async fn work(app: App, stop: CancellationToken) {
         every("payments", PAYMENTS_EVERY, stop.clone(), move || {
             let invoicing = payments.clone();
             async move { invoicing.reconcile().await }
+        }),
+        every("alerts", ALERTS_EVERY, stop.clone(), move || {
+            let alerts = alerts.clone();
+            async move { alerts.round().await }
         }),
         sealer.run(stop.clone()),
         app.runner().run(stop.clone()),
@@ -101,6 +108,8 @@ pub async fn attend(app: App, stop: CancellationToken) {
     let access = app.access.clone();
     let process = Arc::new(Process::new());
     let (here, limits, db) = (process.clone(), app.limits.clone(), app.parts.db.clone());
+    let registry = app.parts.registry.clone();
+    let seen = registry.clone();
     tokio::join!(
         every("processes", PROCESSES_EVERY, stop.clone(), move || {
             let (here, limits, db) = (here.clone(), limits.clone(), db.clone());
@@ -116,11 +125,18 @@ pub async fn attend(app: App, stop: CancellationToken) {
                 Ok(())
             }
         }),
+        every("sightings", SIGHTINGS_EVERY, stop.clone(), move || {
+            let registry = seen.clone();
+            async move { registry.sightings().write(registry.db()).await }
+        }),
         every("rate limits", LIMITS_EVERY, stop, move || {
             app.limits.sweep();
             std::future::ready(Ok(()))
         }),
     );
+    if let Err(error) = registry.sightings().write(registry.db()).await {
+        tracing::warn!(%error, "what was seen last is not written down");
+    }
     if let Err(error) = process.leave(&db_of_end).await {
         tracing::warn!(%error, "the others learn only in a moment that this process is going");
     }

@@ -297,6 +297,7 @@ impl Signups {
         origin: Option<&Origin>,
     ) -> Result<Done> {
         self.door.admit(&new.owner_email, captcha, origin).await?;
+        self.registry().sightings().signed_up();
         match approvals::mode(self.db()).await? {
             Mode::Open => self.sign_up(new, key, origin).await,
             Mode::Closed => Err(Error::forbidden("signups_closed", "Nobody can sign up here right now.")),

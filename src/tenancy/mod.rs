@@ -19,6 +19,7 @@ mod provisioning;
 mod registry;
 mod rights;
 mod shards;
+mod sightings;
 
 pub use announcements::{Announcement, AnnouncementForm, announce, end_announcement, list_announcements};
 pub use arrival::{Arrival, ArrivingDomain, ArrivingKey, receive};
@@ -39,3 +40,4 @@ pub use news::{Epoch, News};
 pub use place::{Place, Resolver};
 pub use provisioning::{NewTenant, keep_warm, provision, warm_count};
 pub use registry::{Registry, Status, Tenant};
+pub use sightings::{SightingKind, Sightings};
