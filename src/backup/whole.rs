@@ -200,6 +200,7 @@ async fn tombstones(tx: &OwnerTx) -> Result<Vec<TombstonePart>> {
                 currency: row.get("currency"),
                 country: row.get("country"),
                 created_at: row.get("created_at"),
+                sandbox_of: None,
             },
             schema_name: row.get("schema_name"),
             shard: row.get("shard"),

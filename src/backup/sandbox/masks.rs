@@ -53,6 +53,7 @@ pub const EMPTIED: &[&str] = &[
     "delivery_poll",
     "delivery_queue",
     "delivery_receipt",
+    "erasure",
     "event",
     "hook_call",
     "inbound_message",
