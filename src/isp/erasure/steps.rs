@@ -391,9 +391,19 @@ pub const STEPS: &[Step] = &[
         location_accuracy = 'manual', location_notes = NULL, status = 'terminated', updated_at = now() \
         FROM p WHERE c.id = ANY(p.customers)"
     ),
+    // Files with all of the provider's data: those that are there, and the one that is being made.
+    step!(
+        "takeout_part",
+        "deleted",
+        ", gone AS (UPDATE takeout t SET status = CASE t.status WHEN 'made' THEN 'gone' ELSE 'failed' END, \
+        failure = CASE t.status WHEN 'made' THEN NULL ELSE 'Somebody was erased meanwhile. Ask for another one.' END, \
+        finished_at = coalesce(t.finished_at, now()), sealed_passphrase = NULL WHERE t.status IN ('made', 'waiting') RETURNING t.id) \
+        DELETE FROM takeout_part x USING gone WHERE x.takeout_id = gone.id"
+    ),
 ];
 
 /// Tables that no step touches, and why.
+#[cfg(test)]
 pub const KEPT: &[(&str, &str)] = &[
     ("api_key", "staff's"),
     ("api_key_day", "counts"),
@@ -451,6 +461,7 @@ pub const KEPT: &[(&str, &str)] = &[
     ("staff", "people who work here"),
     ("staff_role", "people who work here"),
     ("subscription_reminder", "ids"),
+    ("takeout", "who asked for it; its bytes go"),
     ("template_default", "settings"),
     ("template_version", "texts for all; searched"),
     ("ticket_attachment", "gone with its file"),
