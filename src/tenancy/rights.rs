@@ -15,7 +15,7 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("canned_reply", "SELECT, INSERT, UPDATE, DELETE"),
     ("cash_shift", "SELECT, INSERT, UPDATE"),
     ("company", "SELECT, UPDATE"),
-    ("consent", "SELECT, INSERT, UPDATE"),
+    ("consent", "SELECT, INSERT, UPDATE, DELETE"),
     ("contact", "SELECT, INSERT, UPDATE, DELETE"),
     ("contact_address", "SELECT, INSERT, UPDATE, DELETE"),
     ("contact_conflict", "SELECT, INSERT, UPDATE, DELETE"),
