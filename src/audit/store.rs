@@ -251,9 +251,9 @@ pub(super) async fn list_of_person(tx: &TenantTx, person: &Traces<'_>, limit: i6
                 event_columns!(),
                 ", w.is_own, s.payload_digest, s.digest FROM audit_event e JOIN audit_seal s ON s.event_id = e.id
                  CROSS JOIN LATERAL (SELECT
-                    e.actor_label <> 'Erased person' AND (e.actor_id = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) w
-                        WHERE position(w IN lower(e.actor_label)) > 0)) AS is_own,
-                    e.erased_at IS NULL AND (e.object_id = ANY($1) OR EXISTS (SELECT FROM unnest($3::text[]) w
+                    e.actor_label <> 'Erased person' AND (coalesce(e.actor_id = ANY($2), false)
+                        OR EXISTS (SELECT FROM unnest($3::text[]) w WHERE position(w IN lower(e.actor_label)) > 0)) AS is_own,
+                    e.erased_at IS NULL AND (coalesce(e.object_id = ANY($1), false) OR EXISTS (SELECT FROM unnest($3::text[]) w
                         WHERE position(w IN lower(concat_ws(' ', e.object_label, e.before::text, e.after::text))) > 0
                             OR position(w IN translate(concat_ws(' ', e.object_label, e.before::text, e.after::text), ' ().-', ''))
                                 > 0)) AS is_about) w
