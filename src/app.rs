@@ -1,6 +1,7 @@
 //! The composition root: builds every part once, and mounts what the features offer. The only room that names them all.
 
 mod background;
+mod catalogue;
 mod docs;
 mod front;
 mod probes;
@@ -14,12 +15,15 @@ use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
 use tokio::sync::Notify;
 
+pub use catalogue::catalogue;
 pub use server::{Role, serve};
+
+use catalogue::navigation;
 
 use crate::{
     access::{
-        self, Access, AccessApi, AccessKeys, ApiKeyApi, Catalogue, MachinesApi, NavItem, PasskeyApi, People,
-        ProfileApi, RolesApi, SsoApi, StaffApi,
+        self, Access, AccessApi, AccessKeys, ApiKeyApi, MachinesApi, PasskeyApi, People, ProfileApi,
+        RolesApi, SsoApi, StaffApi,
     },
     audit::AnchorKey,
     backup::{
@@ -141,72 +145,6 @@ fn pool_settings(settings: &Settings) -> PoolSettings {
 /// The key that the heads of audit chains are anchored with.
 pub async fn anchor_key(store: &dyn SecretStore) -> Result<AnchorKey> {
     Ok(AnchorKey::new(deployment_key(store, "audit-anchor").await?.expose()))
-}
-
-/// Every permission of the program.
-pub fn catalogue() -> Catalogue {
-    Catalogue::new(&[
-        customers::PERMISSIONS,
-        subscribers::PERMISSIONS,
-        areas::PERMISSIONS,
-        plant::PERMISSIONS,
-        routers::PERMISSIONS,
-        installations::PERMISSIONS,
-        visits::PERMISSIONS,
-        tickets::PERMISSIONS,
-        outages::PERMISSIONS,
-        plans::PERMISSIONS,
-        billing::PERMISSIONS,
-        reports::PERMISSIONS,
-        messages::PERMISSIONS,
-        campaigns::PERMISSIONS,
-        contacts::PERMISSIONS,
-        templates::PERMISSIONS,
-        suppression::PERMISSIONS,
-        hooks::PERMISSIONS,
-        accounts::PERMISSIONS,
-        figures::PERMISSIONS,
-        access::STAFF,
-        access::ROLES,
-        access::API_KEY_PERMISSIONS,
-        audit_trail::AUDIT,
-        erasure::PERMISSIONS,
-        settings::SETTINGS,
-    ])
-}
-
-/// The portal's navigation, in order.
-fn navigation() -> Vec<NavItem> {
-    [
-        dashboard::NAV,
-        customers::NAV,
-        areas::NAV,
-        plant::NAV,
-        tickets::NAV,
-        outages::NAV,
-        imports::NAV,
-        routers::NAV,
-        installations::NAV,
-        visits::NAV,
-        plans::NAV,
-        billing::NAV,
-        reports::NAV,
-        messages::NAV,
-        campaigns::NAV,
-        contacts::NAV,
-        templates::NAV,
-        hooks::NAV,
-        suppression::NAV,
-        figures::NAV,
-        access::STAFF_NAV,
-        access::ROLES_NAV,
-        access::NAV,
-        audit_trail::NAV,
-        erasure::NAV,
-        accounts::NAV,
-        settings::NAV,
-    ]
-    .concat()
 }
 
 /// What the server is made of, beyond [`Parts`].

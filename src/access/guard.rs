@@ -480,13 +480,6 @@ struct StaffPage<'a, V> {
     view: &'a V,
 }
 
-/// What every page of a sandbox says.
-fn sandbox_bar() -> Announced {
-    let text =
-        "This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.".into();
-    Announced { text, is_warning: true }
-}
-
 impl PageUser {
     async fn new(access: Access, tenant: Tenant, caller: PageCaller, request: &Request) -> Result<Self> {
         let brand = access.brand(&tenant).await?;
@@ -500,7 +493,12 @@ impl PageUser {
         let announcements =
             announcements.map(|one| Announced { text: one.text.clone(), is_warning: one.is_warning });
         let shell = Shell {
-            announcements: tenant.is_sandbox.then(sandbox_bar).into_iter().chain(announcements).collect(),
+            announcements: tenant
+                .is_sandbox
+                .then(Announced::of_sandbox)
+                .into_iter()
+                .chain(announcements)
+                .collect(),
             csrf: access.form_token(caller.cookie.expose_secret()),
             environment: parts.settings.environment.clone(),
             base_domain: parts.settings.base_domain.clone(),

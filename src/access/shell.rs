@@ -73,6 +73,15 @@ pub struct Announced {
     pub is_warning: bool,
 }
 
+impl Announced {
+    /// What every page of a sandbox says.
+    pub fn of_sandbox() -> Self {
+        let text =
+            "This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.";
+        Self { text: text.into(), is_warning: true }
+    }
+}
+
 /// What of the frame follows from a person's rights alone: made once for each stay.
 #[derive(Debug, Clone, Serialize)]
 pub struct Frame {
