@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regex::Regex;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -174,9 +175,29 @@ fn plain() -> BTreeSet<(String, String)> {
         .collect()
 }
 
+/// The tables of which nothing comes along, and table and column of what is masked: as the source has them.
+fn masks() -> (BTreeSet<String>, BTreeSet<(String, String)>) {
+    let source = include_str!("../../src/backup/sandbox/masks.rs");
+    let (_, emptied) = source.split_once("pub const EMPTIED").unwrap();
+    let (emptied, rest) = emptied.split_once("];").unwrap();
+    let (_, tables) = rest.split_once("pub const MASKED").unwrap();
+    let (tables, _) = tables.split_once("const FIRST").unwrap();
+    let word = Regex::new(r#""([a-z_]+)""#).unwrap();
+    let emptied = word.captures_iter(emptied).map(|found| found[1].to_owned()).collect();
+    let entry = Regex::new(r#"\(\s*"([a-z_]+)",\s*(EVERYTHING|NOT_OWNER|IS_PICTURE)?"#).unwrap();
+    let (mut table, mut masked) = (String::new(), BTreeSet::new());
+    for found in entry.captures_iter(tables) {
+        match found.get(2) {
+            Some(_) => table = found[1].to_owned(),
+            None => drop(masked.insert((table.clone(), found[1].to_owned()))),
+        }
+    }
+    (emptied, masked)
+}
+
 #[tokio::test]
 async fn every_column_that_could_name_somebody_was_thought_of() {
-    use lastmile::backup::sandbox::{EMPTIED, MASKED};
+    let (emptied, masked) = masks();
     let tenant = tenant().await;
     let client = sql(&tenant.server.database).await;
     let columns = "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -186,12 +207,6 @@ async fn every_column_that_could_name_somebody_was_thought_of() {
     let schema = tenant.schema().await;
     let there: BTreeSet<(String, String)> =
         client.query(columns, &[&schema]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
-    let masked: BTreeSet<(String, String)> = MASKED
-        .iter()
-        .flat_map(|(table, _, columns)| {
-            columns.iter().map(|(column, _)| (table.to_string(), column.to_string()))
-        })
-        .collect();
     let plain = plain();
     let never = [
         "idempotency",
@@ -206,7 +221,7 @@ async fn every_column_that_could_name_somebody_was_thought_of() {
     ];
     let unknown: Vec<_> = there
         .iter()
-        .filter(|(table, _)| !EMPTIED.contains(&table.as_str()) && !never.contains(&table.as_str()))
+        .filter(|(table, _)| !emptied.contains(table) && !never.contains(&table.as_str()))
         .filter(|column| !masked.contains(*column) && !plain.contains(*column))
         .collect();
     assert!(unknown.is_empty(), "mask them, or list them as plain: {unknown:?}");

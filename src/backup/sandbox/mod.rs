@@ -9,7 +9,6 @@ mod pages;
 mod rules;
 
 pub use api::SandboxApi;
-pub use masks::{EMPTIED, MASKED};
 pub use pages::pages;
 pub use rules::{Sandboxes, handlers};
 
@@ -24,11 +23,11 @@ use crate::{
 pub(super) async fn mask(filling: &Filling<'_>) -> Result<()> {
     let tables = filling.tables().await?;
     // What refers to others goes first.
-    for table in tables.iter().rev().filter(|table| EMPTIED.contains(&table.name.as_str())) {
+    for table in tables.iter().rev().filter(|table| masks::EMPTIED.contains(&table.name.as_str())) {
         filling.tx().run(&format!("DELETE FROM {}", table.name)).await?;
     }
     let salt: [u8; 32] = rand::random();
-    for table in MASKED {
+    for table in masks::MASKED {
         filling.tx().query_named(&masks::statement(table), &[&salt.as_slice()]).await?;
     }
     Ok(())
