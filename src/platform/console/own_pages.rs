@@ -13,10 +13,7 @@ use super::{
 use crate::{
     access::{CheckedForm, device_of},
     error::{Error, Result},
-    platform::{
-        alerts::set_letters,
-        staff::{Stay, rules},
-    },
+    platform::staff::{Stay, rules},
     web::{Flash, FormView, Moment, RouteTable, see_other},
 };
 
@@ -28,7 +25,6 @@ pub fn pages(table: &mut RouteTable) {
         .console::<Look>(Method::GET, PATH, show)
         .console::<Look>(Method::POST, "/console/account/password", change_password)
         .console::<Look>(Method::POST, "/console/account/recovery-codes", renew_codes)
-        .console::<Look>(Method::POST, "/console/account/alert-letters", set_alert_letters)
         .console::<Look>(Method::POST, "/console/account/sessions/end-others", end_others);
 }
 
@@ -60,7 +56,6 @@ struct AccountPage {
     stays: Vec<StayRow>,
     password_form: FormView,
     codes_form: FormView,
-    letters_form: FormView,
 }
 
 fn password_view() -> FormView {
@@ -83,8 +78,6 @@ async fn page(
         stays: stay_rows(rules::stays(db, id).await?, Some(user.session.id)),
         password_form: password,
         codes_form: codes,
-        letters_form: FormView::empty("/console/account/alert-letters", &[])
-            .with("alert_letters", user.session.person.alert_letters.to_string()),
     };
     user.render_with(status, "console/account.html", "Your account", &view)
 }
@@ -121,20 +114,6 @@ async fn renew_codes(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
             page(&user, StatusCode::UNPROCESSABLE_ENTITY, password_view(), shown).await
         }
     }
-}
-
-#[handler]
-async fn set_alert_letters(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
-    let wants = form.get("alert_letters") == "true";
-    set_letters(&user.console.db, &user.operator(), &user.session.person, wants).await?;
-    Ok(user.then(
-        PATH,
-        &Flash::success(if wants {
-            "You are written to about alerts."
-        } else {
-            "No letters about alerts any more."
-        }),
-    ))
 }
 
 #[handler]
