@@ -5,7 +5,6 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use chrono::Utc;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use poem::{
@@ -22,7 +21,7 @@ use super::{
     by::{By, PROOF_NEEDED},
     gate::{Access, PageCaller},
     right::Right,
-    shell::{self, Announced, Brand, NavItem, Person, Shell},
+    shell::{self, Brand, NavItem, Person, Shell},
     support::Banner,
 };
 use crate::{
@@ -487,18 +486,9 @@ impl PageUser {
         let support = grant.and_then(|grant| Banner::of(&grant, &caller.by));
         let parts = &access.0;
         let path = request.original_uri().path();
-        let now = Utc::now();
         let announced = parts.registry.announcements().await?;
-        let announcements = announced.iter().filter(|one| one.counts_at(now));
-        let announcements =
-            announcements.map(|one| Announced { text: one.text.clone(), is_warning: one.is_warning });
         let shell = Shell {
-            announcements: tenant
-                .is_sandbox
-                .then(Announced::of_sandbox)
-                .into_iter()
-                .chain(announcements)
-                .collect(),
+            announcements: shell::announced(&tenant, &announced),
             csrf: access.form_token(caller.cookie.expose_secret()),
             environment: parts.settings.environment.clone(),
             base_domain: parts.settings.base_domain.clone(),

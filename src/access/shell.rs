@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Utc;
 use serde::Serialize;
 
 use super::{by::Rights, right::Catalogue, support::Banner};
-use crate::web::Shared;
+use crate::{
+    tenancy::{Announcement, Tenant},
+    web::Shared,
+};
 
 /// One entry of the navigation. Features declare theirs; those without the permission do not see it.
 #[derive(Debug, Clone, Serialize)]
@@ -73,13 +77,14 @@ pub struct Announced {
     pub is_warning: bool,
 }
 
-impl Announced {
-    /// What every page of a sandbox says.
-    pub fn of_sandbox() -> Self {
-        let text =
-            "This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.";
-        Self { text: text.into(), is_warning: true }
-    }
+/// What is on top of every page: in a sandbox that it is one, and what the platform announces now.
+pub fn announced(tenant: &Tenant, all: &[Announcement]) -> Vec<Announced> {
+    let now = Utc::now();
+    let text = "This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.";
+    let sandbox = tenant.is_sandbox.then(|| Announced { text: text.into(), is_warning: true });
+    let counting = all.iter().filter(|one| one.counts_at(now));
+    let platform = counting.map(|one| Announced { text: one.text.clone(), is_warning: one.is_warning });
+    sandbox.into_iter().chain(platform).collect()
 }
 
 /// What of the frame follows from a person's rights alone: made once for each stay.
