@@ -1,6 +1,9 @@
 //! All of a provider's data as one file: whole, readable, without what opens doors, and for nobody else.
 
-use std::io::{Cursor, Read};
+use std::{
+    io::{Cursor, Read},
+    sync::Arc,
+};
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -145,12 +148,12 @@ async fn an_archive_of_the_owner_s_lives_elsewhere() {
         "nobody keeps the passphrase"
     );
     let url = database("takeout_elsewhere").await;
-    let elsewhere = TempDir::new().unwrap();
+    let elsewhere = Arc::new(TempDir::new().unwrap());
     let (archive, key) = (archive.to_str().unwrap(), key.to_str().unwrap());
     expect(&url, elsewhere.path(), &["migrate"], 0);
     assert!(!run(&url, elsewhere.path(), &["tenant", "import", archive]).status.success());
     expect(&url, elsewhere.path(), &["tenant", "import", archive, "--passphrase-file", key], 0);
-    let there = Server::start(&url, None, Settings::default()).for_this_test();
+    let there = Server::start(&url, Some(elsewhere.clone()), Settings::default()).for_this_test();
     let body = json!({"email": tenant.owner_email, "password": PASSWORD});
     let at = there.at(&tenant.host);
     let token = at.post("/api/v1/auth/token", body).await.expect(200);
@@ -188,7 +191,7 @@ async fn what_is_wrong_with_an_order_is_named() {
     );
     client.batch_execute(&waiting).await.unwrap();
     api.post(PATH, json!({"kind": "readable"})).await.refused(409, "takeout_under_way");
-    api.get(&format!("{PATH}/{nobody}/content")).await.refused(409, "takeout_not_there");
+    api.get(&format!("{PATH}/{nobody}/content")).await.refused(404, "not_found");
     api.delete(&format!("{PATH}/{nobody}")).await.refused(409, "takeout_not_there");
     let mut browser = tenant.browser().await;
     browser.get("/settings/takeouts").await.expect_status(200);
@@ -223,7 +226,7 @@ async fn only_owners_who_just_proved_it_and_nobody_of_another_provider() {
     let trail = api.get("/api/v1/audit-events?action=takeout.fetched").await.expect(200);
     assert_eq!(trail["items"], json!([]));
     api.delete(&format!("{PATH}/{id}")).await.expect_status(204);
-    api.get(&format!("{PATH}/{id}/content")).await.refused(409, "takeout_not_there");
+    api.get(&format!("{PATH}/{id}/content")).await.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -128,8 +128,8 @@ impl TakeoutsApi {
 
     /// Fetch the file
     ///
-    /// A ZIP file. Owners only, who signed in within the last quarter of an hour; the trail says who took it. 409 `takeout_not_there`
-    /// unless it was made and is kept.
+    /// A ZIP file. Owners only, who signed in within the last quarter of an hour; the trail says who took it. 404 unless it was
+    /// made and is kept.
     #[oai(path = "/takeouts/:id/content", method = "get", operation_id = "fetch_takeout")]
     async fn fetch(&self, by: ApiUser<Owner>, id: Path<Uuid>) -> Result<Zip> {
         fetched(&self.takeouts, &by, id.0).await

@@ -74,7 +74,7 @@ impl Takeouts {
         self.db().read_tenant(tenant, async |tx| found(store::find(tx, id).await?)).await
     }
 
-    /// The file, part by part; the trail says who took it. 409 `takeout_not_there` unless it was made and is kept.
+    /// The file, part by part; the trail says who took it. 404 unless it was made and is kept.
     pub async fn fetch(
         &self,
         by: &By,
@@ -84,7 +84,7 @@ impl Takeouts {
         let takeout = self
             .db()
             .in_tenant(&by.tenant, async |tx| {
-                let takeout = there(store::find(tx, id).await?)?;
+                let takeout = found(store::find(tx, id).await?.filter(is_there))?;
                 by.record(tx, event("takeout.fetched", id, takeout.kind.as_str())).await?;
                 Ok(takeout)
             })
@@ -130,10 +130,14 @@ fn found(takeout: Option<Takeout>) -> Result<Takeout> {
     takeout.ok_or(Error::not_found("takeout"))
 }
 
+/// Whether it was made, and is kept yet.
+fn is_there(takeout: &Takeout) -> bool {
+    takeout.status == Status::Made && takeout.expires_at.is_some_and(|at| at > Utc::now())
+}
+
 fn there(takeout: Option<Takeout>) -> Result<Takeout> {
     let takeout = found(takeout)?;
-    let is_there = takeout.status == Status::Made && takeout.expires_at.is_some_and(|at| at > Utc::now());
-    if is_there {
+    if is_there(&takeout) {
         return Ok(takeout);
     }
     Err(Error::conflict("takeout_not_there", "There is no file: it is not made yet, or not kept any more."))
