@@ -158,7 +158,8 @@ async fn an_archive_of_the_owner_s_lives_elsewhere() {
     let at = there.at(&tenant.host);
     let token = at.post("/api/v1/auth/token", body).await.expect(200);
     let copy = at.bearer(&text(&token, "/access_token"));
-    for path in ["/api/v1/customers?total=true", "/api/v1/payments?total=true", "/api/v1/receipts?total=true"]
+    for path in
+        ["/api/v1/customers?total=true", "/api/v1/payments?total=true", "/api/v1/subscriptions?total=true"]
     {
         let (ours, theirs) = (api.get(path).await.expect(200), copy.get(path).await.expect(200));
         assert_eq!(ours, theirs, "{path}");
