@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,11 +49,19 @@ pub enum Next {
 /// What runs jobs of one kind.
 pub type Handler = Arc<dyn Fn(Tenant, Job) -> BoxFuture<'static, Result<Next>> + Send + Sync>;
 
+/// What runs a kind, and whether it takes long and much.
+struct Kind {
+    handler: Handler,
+    is_heavy: bool,
+}
+
 /// Runs jobs of the kinds it was given.
 pub struct Runner {
     db: Db,
     registry: Registry,
-    handlers: HashMap<&'static str, Handler>,
+    kinds: HashMap<&'static str, Kind>,
+    /// The one place for heavy work: the others stay free for what people wait for.
+    heavy: Arc<Semaphore>,
     standing: Vec<&'static str>,
     wake: Arc<Notify>,
 }
@@ -61,7 +72,8 @@ impl Runner {
         Self {
             db: registry.db().clone(),
             registry,
-            handlers: HashMap::new(),
+            kinds: HashMap::new(),
+            heavy: Arc::new(Semaphore::new(1)),
             standing: Vec::new(),
             wake: bell,
         }
@@ -69,7 +81,12 @@ impl Runner {
 
     /// Names the handler of a kind.
     pub fn on(&mut self, kind: &'static str, handler: Handler) {
-        self.handlers.insert(kind, handler);
+        self.kinds.insert(kind, Kind { handler, is_heavy: false });
+    }
+
+    /// Names the handler of a kind that takes minutes: of all such kinds, a process runs one job at a time.
+    pub fn on_heavy(&mut self, kind: &'static str, handler: Handler) {
+        self.kinds.insert(kind, Kind { handler, is_heavy: true });
     }
 
     /// Names the handler of a kind that stands: every active tenant has one such job, and it is never done.
@@ -137,9 +154,12 @@ impl Runner {
 
     /// The next due job of an active tenant; the tenant with the longest wait first. A lost lease is taken over.
     async fn lease(&self) -> Result<Option<Leased>> {
-        let kinds: Vec<&str> = self.handlers.keys().copied().collect();
+        let place = self.heavy.clone().try_acquire_owned().ok();
+        let free = self.kinds.iter().filter(|(_, kind)| !kind.is_heavy || place.is_some());
+        let kinds: Vec<&str> = free.map(|(name, _)| *name).collect();
         let lease = Uuid::new_v4();
-        self.db
+        let leased = self
+            .db
             .in_public(async |tx| {
                 let row = tx
                     .query_opt(
@@ -165,9 +185,15 @@ impl Runner {
                         subject: row.get("subject_id"),
                         attempt: row.get("attempts"),
                     },
+                    _place: None,
                 }))
             })
-            .await
+            .await?;
+        Ok(leased.map(|leased| Leased { _place: place.filter(|_| self.is_heavy(&leased.kind)), ..leased }))
+    }
+
+    fn is_heavy(&self, kind: &str) -> bool {
+        self.kinds.get(kind).is_some_and(|kind| kind.is_heavy)
     }
 
     async fn run_one(&self, leased: Leased) {
@@ -199,8 +225,8 @@ impl Runner {
 
     async fn work(&self, leased: &Leased) -> Result<Next> {
         let Some(tenant) = self.registry.find_by_id(leased.tenant).await? else { return Ok(Next::Done) };
-        match self.handlers.get(leased.kind.as_str()) {
-            Some(handler) => handler(tenant, leased.job.clone()).await,
+        match self.kinds.get(leased.kind.as_str()) {
+            Some(kind) => (kind.handler)(tenant, leased.job.clone()).await,
             None => Ok(Next::Again(Utc::now() + chrono::Duration::minutes(1))),
         }
     }
@@ -261,4 +287,6 @@ struct Leased {
     is_standing: bool,
     called: i64,
     job: Job,
+    /// Held until the end, if the work is heavy.
+    _place: Option<OwnedSemaphorePermit>,
 }

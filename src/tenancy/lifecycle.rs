@@ -227,9 +227,40 @@ async fn tell(tx: &ControlTx, actor: &Operator, deed: Deed<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Removes what closing tenants whose grace is over still have: schema, role, keys, domains, jobs. A tombstone stays.
-/// Answers how many were closed. One transaction each: a crash leaves a tenant closing, never half gone.
+/// Removes what closing tenants whose grace is over still have: schema, role, keys, domains, jobs. A tombstone stays; a sandbox
+/// goes with the one that it was made of. Answers how many were closed. One transaction each: a crash leaves a tenant closing,
+/// never half gone.
 pub async fn finish_closing(registry: &Registry) -> Result<usize> {
+    let mut closed = 0;
+    loop {
+        close_orphans(registry.db()).await?;
+        match finish_some(registry).await? {
+            0 => return Ok(closed),
+            some => closed += some,
+        }
+    }
+}
+
+/// Lets sandboxes go whose original closes: there is nobody left to whom they belong.
+async fn close_orphans(db: &Db) -> Result<()> {
+    db.in_public(async |tx| {
+        tx.execute(
+            "WITH gone AS (UPDATE public.tenant s SET status = 'closing', closes_at = now(), status_changed_at = now(),
+                    status_reason = 'Its original closes.'
+                FROM public.tenant o WHERE o.id = s.sandbox_of AND o.status IN ('closing', 'closed')
+                    AND s.status IN ('active', 'suspended')
+                RETURNING s.id, s.name)
+             INSERT INTO public.platform_event (id, actor, action, tenant_id, object_label)
+             SELECT gen_random_uuid(), 'system', 'tenant.closing', id, name FROM gone",
+            &[],
+        )
+        .await
+    })
+    .await
+    .map(drop)
+}
+
+async fn finish_some(registry: &Registry) -> Result<usize> {
     let db = registry.db();
     let rows = db
         .read_public(async |tx| {

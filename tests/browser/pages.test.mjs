@@ -20,6 +20,9 @@ const NO_PAGES = [
 /** Pages that only a code from a letter or a redirect opens: without one they say so, and that page is looked at. */
 const WITHOUT_A_CODE = { "/landing": 404, "/reset": 410, "/my/join": 410, "/my/reset": 410, "/u/:token": 404, "/console/join": 404 };
 
+/** Pages that are about somebody whom their address names. */
+const ABOUT = { "/erasures/new": () => `?contact=${ids["/contacts"]}` };
+
 /** The platform's page with a far longer document, for which axe needs minutes: it looks at the platform's. */
 const LONG = "tenant /api/redoc";
 
@@ -202,7 +205,7 @@ function concrete(route) {
   for (const [stem, id] of [...stems, ...stems]) {
     if (id && path.startsWith(`${stem}/:`)) path = path.replace(/:[a-z_]+/, id);
   }
-  return path;
+  return path + (ABOUT[route.path]?.() ?? "");
 }
 
 /** Turns the page that is open to another theme, as the system would, and waits until its colours have come to rest. */

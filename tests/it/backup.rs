@@ -17,7 +17,8 @@ use crate::{
     harness::{PASSWORD, Server, Settings, Tenant, database, program, sql, tenant_on, text},
 };
 
-const LEFT_BEHIND: &[&str] = &[
+/// What no copy takes along.
+pub(crate) const LEFT_BEHIND: &[&str] = &[
     "idempotency",
     "one_time_link",
     "portal_session",
@@ -30,7 +31,7 @@ const LEFT_BEHIND: &[&str] = &[
 ];
 
 /// Everything in a schema, table by table, as text.
-async fn contents(client: &Client, schema: &str) -> BTreeMap<String, String> {
+pub(crate) async fn contents(client: &Client, schema: &str) -> BTreeMap<String, String> {
     let rows = client
         .query("SELECT tablename::text FROM pg_tables WHERE schemaname = $1", &[&schema])
         .await
@@ -77,7 +78,7 @@ async fn settled(client: &Client, schema: &str) {
     }
 }
 
-async fn schema_of(client: &Client, slug: &str) -> String {
+pub(crate) async fn schema_of(client: &Client, slug: &str) -> String {
     client.query_one("SELECT schema_name FROM public.tenant WHERE slug = $1", &[&slug]).await.unwrap().get(0)
 }
 

@@ -15,7 +15,11 @@ use crate::{
     cli::{expect, run},
     fake_providers::{Fake, SECRET},
     foreign_ids::furnished,
-    harness::{Api, PASSWORD, Server, Settings, database, mailbox::until, sql, tenant, tenant_on, text},
+    harness::{
+        Api, PASSWORD, Server, Settings, database,
+        mailbox::{letter_to, until},
+        sql, tenant, tenant_on, text,
+    },
 };
 
 const PATH: &str = "/api/v1/takeouts";
@@ -270,6 +274,36 @@ async fn a_maker_that_died_is_followed_and_old_files_go() {
         (left == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn heavy_work_leaves_room_for_what_people_wait_for() {
+    let server = Server::own("heavy", Settings::default()).await;
+    let (one, two, three) =
+        (tenant_on(server.clone()).await, tenant_on(server.clone()).await, tenant_on(server.clone()).await);
+    let mut holder = sql(&server.database).await;
+    let held = holder.transaction().await.unwrap();
+    let tables = format!("{}.takeout_part, {}.takeout_part", one.schema().await, two.schema().await);
+    held.batch_execute(&format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")).await.unwrap();
+    for tenant in [&one, &two] {
+        tenant.api().await.post(PATH, json!({"kind": "readable"})).await.expect(201);
+    }
+    let client = sql(&server.database).await;
+    let jobs = async || {
+        let sql = "SELECT count(*), count(*) FILTER (WHERE leased_until > now()) FROM public.job WHERE kind = 'takeout.make'";
+        let row = client.query_one(sql, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    until("one that is being made", async || (jobs().await.1 > 0).then_some(())).await;
+    let mut browser = three.server.browser(&three.host);
+    browser.get("/forgot").await.expect_status(200);
+    browser.post("/forgot", &[("email", &three.owner_email)]).await;
+    letter_to(&server, &three.owner_email, 1).await;
+    let (all, made_now) = jobs().await;
+    assert_eq!((all, made_now.max(1)), (2, 1));
+    held.rollback().await.unwrap();
+    until("both", async || (jobs().await.0 == 0).then_some(())).await;
+    assert!(server.terminate());
 }
 
 #[tokio::test]

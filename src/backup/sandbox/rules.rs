@@ -39,7 +39,7 @@ pub enum Standing {
 /// Gives the worker the job of sandboxes.
 pub fn handlers(runner: &mut Runner, sandboxes: &Sandboxes) {
     let sandboxes = sandboxes.clone();
-    runner.on(
+    runner.on_heavy(
         MAKE,
         Arc::new(move |tenant, job| {
             let sandboxes = sandboxes.clone();

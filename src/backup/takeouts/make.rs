@@ -33,7 +33,7 @@ const ATTEMPTS: i32 = 5;
 /// Gives the worker the jobs of takeouts.
 pub fn handlers(runner: &mut Runner, takeouts: &Takeouts) {
     let making = takeouts.clone();
-    runner.on(
+    runner.on_heavy(
         MAKE,
         Arc::new(move |tenant, job| {
             let takeouts = making.clone();

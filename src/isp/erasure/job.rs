@@ -30,7 +30,7 @@ const SEARCH_TIME: Duration = Duration::from_secs(600);
 /// Mounts the job.
 pub fn handlers(runner: &mut Runner, eraser: &Eraser) {
     let eraser = eraser.clone();
-    runner.on(
+    runner.on_heavy(
         KIND,
         Arc::new(move |tenant: Tenant, job: Job| {
             let eraser = eraser.clone();

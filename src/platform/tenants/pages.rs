@@ -111,6 +111,8 @@ struct Row {
     href: String,
     name: String,
     slug: String,
+    plan: Option<String>,
+    is_sandbox: bool,
     status: String,
     tone: &'static str,
     health: Health,
@@ -147,6 +149,8 @@ fn row_of(tenant: Listed, latest: i32) -> Row {
         health,
         name: tenant.name,
         slug: tenant.slug,
+        plan: tenant.plan,
+        is_sandbox: tenant.is_sandbox,
         status: tenant.status,
     }
 }

@@ -27,6 +27,10 @@ pub struct Listed {
     pub slug: String,
     pub name: String,
     pub status: String,
+    /// The plan's name, if it has one.
+    pub plan: Option<String>,
+    /// A copy with made-up people, of a provider of this deployment.
+    pub is_sandbox: bool,
     pub created_at: DateTime<Utc>,
     pub version: Option<i32>,
     pub is_failed: bool,
@@ -53,6 +57,8 @@ fn listed_of(row: &Row) -> Listed {
         slug: row.get("slug"),
         name: row.get("name"),
         status: row.get("status"),
+        plan: row.get("plan"),
+        is_sandbox: row.get("is_sandbox"),
         created_at: row.get("created_at"),
         version: row.get("version"),
         is_failed: row.get("is_failed"),
@@ -74,11 +80,14 @@ pub async fn list(tx: &ControlTx, filter: &Filter, limit: i64) -> Result<Vec<Lis
     let (at, id): (Option<DateTime<Utc>>, Option<Uuid>) = filter.before.unzip();
     let rows = tx
         .query(
-            "SELECT t.id, t.slug, t.name, t.status, t.created_at, s.version, coalesce(s.state = 'failed', false) AS is_failed,
+            "SELECT t.id, t.slug, t.name, t.status, p.name AS plan, t.sandbox_of IS NOT NULL AS is_sandbox,
+                t.created_at, s.version, coalesce(s.state = 'failed', false) AS is_failed,
                 coalesce(j.failing, 0) AS failing_jobs, coalesce(d.lost, 0) AS lost_domains,
                 f.bytes, f.customers, f.staff, f.dead_letters, f.active_at, f.measured_at
              FROM public.tenant t
              LEFT JOIN public.tenant_schema_state s USING (schema_name)
+             LEFT JOIN public.tenant_plan h ON h.tenant_id = t.id AND h.until IS NULL
+             LEFT JOIN public.plan p ON p.id = h.plan_id
              LEFT JOIN public.tenant_figure f ON f.tenant_id = t.id
              LEFT JOIN (SELECT tenant_id, count(*) AS failing FROM public.job WHERE attempts >= $6 GROUP BY tenant_id) j
                 ON j.tenant_id = t.id
