@@ -72,7 +72,7 @@ use crate::{
     portal::{audit_trail, dashboard, notices, plan, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
     telemetry::Metrics,
-    tenancy::{self, Dns, News, Registry, Resolver},
+    tenancy::{self, Dns, News, Registry, Resolver, Sightings},
     web::{Assets, Pages, RateLimits, RouteTable, Routed, Surface, document, operations_of},
 };
 
@@ -113,7 +113,8 @@ impl Parts {
             }),
         };
         let db = Db::new(server, roles, pool_settings(&settings));
-        let registry = Registry::new(db.clone(), News::new());
+        let sightings = Sightings::new(*deployment_key(store.as_ref(), "sightings").await?.expose());
+        let registry = Registry::new(db.clone(), News::new(), sightings);
         let resolver = Resolver::new(registry.clone(), settings.clone());
         let keyring = Arc::new(Keyring::open(store.clone()).await?);
         let metrics = Arc::new(Metrics::new()?);
@@ -162,6 +163,8 @@ pub struct App {
     pub messaging: Messaging,
     /// What the platform asks its providers for.
     pub invoicing: Invoicing,
+    /// What the platform's people are told of by itself.
+    pub alerts: platform::Alerts,
     /// What the console of the platform works with.
     pub console: platform::Console,
     /// What is asked of those who sign up.
@@ -193,15 +196,7 @@ impl App {
         let people = People::new(access.clone(), tenant_keys.clone(), parts.resolver.clone());
         let post = Post::open(&parts.settings.mail)?;
         let platform_post = PlatformPost::new(post.clone(), parts.store.as_ref()).await?;
-        let messaging = Messaging::new(
-            parts.db.clone(),
-            tenant_keys.clone(),
-            parts.resolver.clone(),
-            outbound.clone(),
-            Arc::new(Audience),
-            (Links::open(parts.store.as_ref()).await?, FileLinks::open(parts.store.as_ref()).await?),
-            SenderKey::open(parts.store.as_ref()).await?,
-        );
+        let messaging = open_messaging(&parts, &tenant_keys, &outbound).await?;
         let signups = &parts.settings.signups;
         let captcha = signups.captcha.as_ref().map(|captcha| Captcha::open(captcha, outbound.clone()));
         let signup_door =
@@ -219,8 +214,19 @@ impl App {
             registry: parts.registry.clone(),
             settings: parts.settings.clone(),
             invoicing: invoicing.clone(),
-            door: platform::staff::Door::new(parts.db.clone(), parts.store.as_ref()).await?,
+            door: platform::staff::Door::new(
+                parts.db.clone(),
+                parts.store.as_ref(),
+                parts.registry.sightings().clone(),
+            )
+            .await?,
         };
+        let alerts = platform::Alerts::new(
+            parts.registry.clone(),
+            parts.settings.clone(),
+            pages.clone(),
+            platform_post.clone(),
+        );
         let anchor = anchor_key(parts.store.as_ref()).await?;
         let bell = Arc::new(Notify::new());
         let hub = Hub::default();
@@ -236,6 +242,7 @@ impl App {
             platform_post,
             messaging,
             invoicing,
+            alerts,
             signup_door,
             console,
             hub,
@@ -441,6 +448,7 @@ impl App {
         platform::sender_pages(&mut table);
         platform::plan_pages(&mut table);
         platform::invoice_pages(&mut table);
+        platform::alert_pages(&mut table);
         platform::announcement_pages(&mut table);
         invoicing::pages(&mut table);
         invoicing::mount(&mut table, &self.invoicing);
@@ -517,6 +525,19 @@ impl App {
     pub fn openapi(&self, platform: bool) -> Value {
         if platform { self.platform_routes().document } else { self.tenant_routes().document }
     }
+}
+
+async fn open_messaging(parts: &Parts, keys: &TenantKeys, outbound: &Outbound) -> Result<Messaging> {
+    let store = parts.store.as_ref();
+    Ok(Messaging::new(
+        parts.db.clone(),
+        keys.clone(),
+        parts.resolver.clone(),
+        outbound.clone(),
+        Arc::new(Audience),
+        (Links::open(store).await?, FileLinks::open(store).await?),
+        SenderKey::open(store).await?,
+    ))
 }
 
 /// A surface's router, what it serves, and the document of its API.

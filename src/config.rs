@@ -18,11 +18,13 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
+mod alerts;
 mod payments;
 mod signups;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::AlertSettings;
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
 pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
 
@@ -61,6 +63,7 @@ pub struct Settings {
     pub tenants: TenantSettings,
     pub payments: PaymentSettings,
     pub signups: SignupSettings,
+    pub alerts: AlertSettings,
     pub dev: DevSettings,
 }
 
@@ -289,6 +292,7 @@ impl Default for Settings {
             tenants: TenantSettings::default(),
             payments: PaymentSettings::default(),
             signups: SignupSettings::default(),
+            alerts: AlertSettings::default(),
             dev: DevSettings::default(),
         }
     }
@@ -478,6 +482,7 @@ impl Settings {
         if self.mail.kind == MailKind::Smtp && self.mail.url.is_none() {
             return Err(Error::invalid("mail.url", "required", "mail.kind = smtp needs mail.url."));
         }
+        self.alerts.check()?;
         let limits = &self.limits;
         let zero = [
             ("limits.address_per_second", limits.address_per_second),

@@ -34,6 +34,11 @@ use crate::{
     web::Origin,
 };
 
+/// Which of these hashes are those of keys, sessions or refresh tokens of the entered tenant, whether they count still or not.
+pub async fn known_here(tx: &TenantTx, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    store::list_known(tx, hashes).await
+}
+
 /// What every API key begins with.
 pub(super) const KEY_PREFIX: &str = "lm_live_";
 /// A longer credential is not looked at: 8 KiB.
@@ -250,6 +255,9 @@ impl Access {
             Kind::ApiKey => self.load_key(tenant, &key.hash).await?,
             Kind::MachineToken => self.load_machine(tenant, token).await?,
         };
+        if found.is_none() && matches!(kind, Kind::Session | Kind::ApiKey) {
+            parts.registry.sightings().unknown_credential(tenant.id(), &key.hash);
+        }
         let Some(mut found) = found.filter(|found| found.counts_at(now)) else { return Ok(None) };
         found.epoch = epoch;
         let found = Arc::new(found);
@@ -316,6 +324,7 @@ impl Access {
     async fn load_access_token(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
         let Some(claims) = self.0.keys.signing.verify(token, &self.issuer()).await? else { return Ok(None) };
         if claims.tid != tenant.id().0 {
+            self.0.registry.sightings().foreign_credential(tenant.id(), TenantId(claims.tid));
             return Ok(None);
         }
         let rows = self

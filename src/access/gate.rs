@@ -120,6 +120,12 @@ impl Access {
         }))
     }
 
+    /// Counts a refused sign-in at a tenant's door for the platform's people.
+    pub fn sign_in_refused(&self, tenant: &Tenant, account: &str, network: &str) {
+        let account = account.trim().to_lowercase();
+        self.0.registry.sightings().sign_in_refused(Some(tenant.id()), &account, network);
+    }
+
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.catalogue
     }

@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::{db::TenantTx, error::Result};
+use crate::{db::TenantTx, error::Result, web::Origin};
 
 /// How many failures of one account are free.
 pub const FREE_OF_ACCOUNT: i32 = 5;
@@ -47,6 +47,11 @@ pub fn network(address: IpAddr) -> String {
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
+}
+
+/// The same of a request; empty where nobody knows it.
+pub fn network_of(origin: Option<&Origin>) -> String {
+    origin.map(|origin| network(origin.address)).unwrap_or_default()
 }
 
 /// How long the attempt after the `failures`-th waits: nothing while they are free, then 1, 2, 4 .. seconds, at most 15 minutes.

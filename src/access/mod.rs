@@ -49,7 +49,7 @@ mod well_known;
 pub use api::AccessApi;
 pub use by::{By, Credential, Reach, Rights};
 pub use company::{Addressee, Registered, list_owners, registered};
-pub use credentials::{Held, TokenHash, hash_of};
+pub use credentials::{Held, TokenHash, hash_of, known_here};
 pub use extract::ApiUser;
 pub use forgot::pages as forgot_pages;
 pub use gate::{Access, AccessKeys};
@@ -59,7 +59,8 @@ pub use keys::{API_KEY_PERMISSIONS, ApiKeyApi, NAV, handlers as key_handlers};
 pub use landing::issue_landing;
 pub use letters::ink_on;
 pub use lockout::{
-    Attempt, Charge, FREE_OF_ACCOUNT, FREE_OF_ADDRESS, charge, forgive, forgive_account, network, wait_after,
+    Attempt, Charge, FREE_OF_ACCOUNT, FREE_OF_ADDRESS, charge, forgive, forgive_account, network, network_of,
+    wait_after,
 };
 pub use machines::{MachinesApi, pages as machine_pages};
 pub use mfa::{recovery, totp};

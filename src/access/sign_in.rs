@@ -82,7 +82,10 @@ impl AtDoor {
             .await?;
         let charge = match attempt {
             Attempt::Counted(charge) => charge,
-            Attempt::TooSoon(wait) => return Err(too_soon(wait)),
+            Attempt::TooSoon(wait) => {
+                self.count_refusal(email);
+                return Err(too_soon(wait));
+            }
         };
         // Nobody has a longer one, and hashing a megabyte is work.
         let typed = if password.chars().count() <= PASSWORD_MAX_CHARS { password } else { "" };
@@ -98,10 +101,17 @@ impl AtDoor {
                 Ok(Proven { staff: account.id, name: account.name, seen_hash, better_hash, charge })
             }
             (account, _) => {
+                self.count_refusal(email);
                 self.remember_refusal(email, account.as_ref(), &charge).await?;
                 Err(refused())
             }
         }
+    }
+
+    /// For the platform's people, who see what happens at many doors.
+    fn count_refusal(&self, email: &str) {
+        let network = lockout::network_of(self.origin.as_ref());
+        self.access.sign_in_refused(&self.tenant, email, &network);
     }
 
     async fn remember_refusal(&self, email: &str, account: Option<&Account>, charge: &Charge) -> Result<()> {

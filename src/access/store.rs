@@ -361,3 +361,17 @@ pub(super) async fn redeem_landing(tx: &TenantTx, hash: &TokenHash) -> Result<Op
         .await?;
     Ok(row.map(|row| (row.get("id"), row.get("name"))))
 }
+
+/// Which of these are hashes of credentials of this tenant, also of those that count no more.
+pub async fn list_known(tx: &TenantTx, hashes: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    let rows = tx
+        .query(
+            "SELECT h.hash FROM unnest($1::bytea[]) AS h (hash)
+             WHERE EXISTS (SELECT FROM api_key k WHERE k.key_hash = h.hash OR k.old_key_hash = h.hash)
+                OR EXISTS (SELECT FROM portal_session p WHERE p.token_hash = h.hash)
+                OR EXISTS (SELECT FROM refresh_token r WHERE r.token_hash = h.hash)",
+            &[&hashes],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get("hash")).collect())
+}

@@ -133,7 +133,10 @@ impl AtDoor {
     }
 
     async fn replace(&self, tx: &TenantTx, hash: &TokenHash) -> Result<Refresh> {
-        let Some(known) = store::lock_refresh_token(tx, hash).await? else { return Ok(Refresh::Unknown) };
+        let Some(known) = store::lock_refresh_token(tx, hash).await? else {
+            self.access.0.registry.sightings().unknown_credential(self.tenant.id(), hash);
+            return Ok(Refresh::Unknown);
+        };
         if known.is_used && !known.is_revoked {
             store::end_family(tx, known.family).await?;
             self.record(tx, &known, "staff.token_reused").await?;

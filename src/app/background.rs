@@ -21,6 +21,8 @@ const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
 const INVOICES_EVERY: Duration = Duration::from_secs(60);
 const PAYMENTS_EVERY: Duration = Duration::from_secs(15);
 const KEY_USE_EVERY: Duration = Duration::from_secs(2);
+const SIGHTINGS_EVERY: Duration = Duration::from_secs(2);
+const ALERTS_EVERY: Duration = Duration::from_secs(3);
 const PROCESSES_EVERY: Duration = Duration::from_secs(1);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
@@ -51,6 +53,7 @@ pub async fn work(app: App, stop: CancellationToken) {
     let letters = (app.parts.db.clone(), app.platform_post.clone());
     let figures = app.parts.db.clone();
     let (invoices, payments) = (app.invoicing.clone(), app.invoicing.clone());
+    let alerts = app.alerts.clone();
     let log = (app.parts.db.clone(), Arc::new(PlatformSealer::new(app.anchor.clone())));
     tokio::join!(
         every("the platform's log", PLATFORM_LOG_EVERY, stop.clone(), move || {
@@ -72,6 +75,10 @@ pub async fn work(app: App, stop: CancellationToken) {
         every("payments", PAYMENTS_EVERY, stop.clone(), move || {
             let invoicing = payments.clone();
             async move { invoicing.reconcile().await }
+        }),
+        every("alerts", ALERTS_EVERY, stop.clone(), move || {
+            let alerts = alerts.clone();
+            async move { alerts.round().await }
         }),
         sealer.run(stop.clone()),
         app.runner().run(stop.clone()),
@@ -99,6 +106,8 @@ async fn recheck_domains(app: App) -> Result<()> {
 pub async fn attend(app: App, role: Role, stop: CancellationToken) {
     let access = app.access.clone();
     let sharer = app.clone();
+    let registry = app.parts.registry.clone();
+    let seen = registry.clone();
     tokio::join!(
         share_limits(sharer, role, stop.clone()),
         every("use of API keys", KEY_USE_EVERY, stop.clone(), move || {
@@ -108,11 +117,18 @@ pub async fn attend(app: App, role: Role, stop: CancellationToken) {
                 Ok(())
             }
         }),
+        every("sightings", SIGHTINGS_EVERY, stop.clone(), move || {
+            let registry = seen.clone();
+            async move { registry.sightings().write(registry.db()).await }
+        }),
         every("rate limits", LIMITS_EVERY, stop, move || {
             app.limits.sweep();
             std::future::ready(Ok(()))
         }),
     );
+    if let Err(error) = registry.sightings().write(registry.db()).await {
+        tracing::warn!(%error, "what was seen last is not written down");
+    }
 }
 
 /// Shares limits out between the processes that take requests. One that only works takes none, and is not counted.

@@ -10,6 +10,7 @@ use poem::{
 };
 use serde::Serialize;
 use tracing::{Instrument, Span, field::Empty};
+use uuid::Uuid;
 
 use super::{
     App, METHODS,
@@ -297,6 +298,19 @@ impl Front {
         }
     }
 
+    /// What the platform's people hear of when it comes in crowds.
+    fn count(&self, seen: &Seen, status: u16) {
+        let sightings = self.app.parts.registry.sightings();
+        match (status, &seen.tenant) {
+            (429, _) => sightings.limited(),
+            (404, Some(tenant)) if seen.path.split('/').any(|part| Uuid::try_parse(part).is_ok()) => {
+                sightings.unknown_id(tenant.id());
+            }
+            (500.., _) => sightings.server_error(),
+            _ => {}
+        }
+    }
+
     fn finish(&self, response: &mut Response, seen: &Seen) {
         self.allow(response, seen);
         let headers = response.headers_mut();
@@ -371,6 +385,7 @@ impl Endpoint for Front {
         let (took, route, status) =
             (started.elapsed(), seen.route.get().unwrap_or("none"), response.status().as_u16());
         self.app.parts.metrics.observe_request(route, &seen.method, status, took);
+        self.count(&seen, status);
         span.record("http.route", route).record("http.response.status_code", status);
         if let Some(tenant) = &seen.tenant {
             span.record("tenant", tenant.slug.as_str());

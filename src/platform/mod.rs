@@ -3,6 +3,7 @@
 //!
 //! Owns `public.signup`, and what its parts name.
 
+mod alerts;
 mod announcements;
 mod api;
 mod approval_pages;
@@ -18,6 +19,7 @@ pub mod staff;
 mod tenants;
 mod work;
 
+pub use alerts::{Alerts, pages as alert_pages};
 pub use announcements::pages as announcement_pages;
 pub use api::SignupApi;
 pub use approval_pages::pages as approval_pages;

@@ -308,6 +308,7 @@ impl Signups {
             return Err(Error::forbidden("signups_closed", "Nobody can sign up here right now."));
         }
         self.door.admit(&new.owner_email, captcha, origin).await?;
+        self.registry().sightings().signed_up();
         if mode == Mode::Open {
             return self.sign_up(new, key, origin).await;
         }

@@ -302,6 +302,8 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          DELETE FROM public.platform_sender_assignment WHERE tenant_id = '{id}';
          DELETE FROM public.message_credit WHERE tenant_id = '{id}';
          DELETE FROM public.message_credit_entry WHERE tenant_id = '{id}';
+         DELETE FROM public.sighting WHERE '{id}' IN (tenant_id, other_id, found_in);
+         DELETE FROM public.alert WHERE '{id}' IN (tenant_id, other_id);
          UPDATE public.tenant SET status = 'closed', status_changed_at = now() WHERE id = '{id}';
          INSERT INTO public.platform_event (id, actor, action, tenant_id)
          VALUES ('{}', 'system', 'tenant.closed', '{id}');

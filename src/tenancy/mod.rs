@@ -20,6 +20,7 @@ mod registry;
 mod rights;
 pub mod scan;
 mod shards;
+mod sightings;
 
 pub use announcements::{Announcement, AnnouncementForm, announce, end_announcement, list_announcements};
 pub use arrival::{Arrival, ArrivingDomain, ArrivingKey, receive};
@@ -43,3 +44,4 @@ pub use provisioning::{NewTenant, keep_warm, provision, warm_count};
 pub use registry::{Registry, Status, Tenant};
 #[cfg(test)]
 pub use rights::TABLE_RIGHTS;
+pub use sightings::{SightingKind, Sightings};

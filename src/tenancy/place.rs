@@ -59,7 +59,9 @@ impl Resolver {
         };
         let tenant =
             tenant.filter(|tenant| tenant.status != Status::Closed).ok_or(Error::not_found("provider"))?;
-        if named.is_some_and(|named| !named.names(&tenant)) {
+        if let Some(named) = named.filter(|named| !named.names(&tenant)) {
+            let of = self.find(&named).await?.map(|of| of.id());
+            self.registry.sightings().host_mismatch(tenant.id(), of);
             return Err(Error::malformed(
                 "tenant_mismatch",
                 "The host and X-Tenant-ID name different tenants.",
@@ -70,13 +72,17 @@ impl Resolver {
 
     async fn on_api_host(&self, named: Option<Named>) -> Result<Place> {
         let Some(named) = named else { return Ok(Place::Api) };
-        let found = match &named {
-            Named::Id(id) => self.registry.find_by_id(*id).await?,
-            Named::Slug(slug) => self.registry.find_by_slug(slug).await?,
-        };
+        let found = self.find(&named).await?;
         let tenant =
             found.filter(|tenant| tenant.status != Status::Closed).ok_or(Error::not_found("provider"))?;
         Ok(Place::Tenant { tenant, by_header: true })
+    }
+
+    async fn find(&self, named: &Named) -> Result<Option<Tenant>> {
+        match named {
+            Named::Id(id) => self.registry.find_by_id(*id).await,
+            Named::Slug(slug) => self.registry.find_by_slug(slug).await,
+        }
     }
 
     /// Where somebody is led who asked at a web address that the tenant has given up.

@@ -10,6 +10,7 @@ use super::{
     migrations::latest_tenant_version,
     news::{Epoch, News},
     plans::{Entitlements, EntitlementsRow},
+    sightings::Sightings,
 };
 use crate::{
     db::{ControlTx, Db, Room},
@@ -171,11 +172,18 @@ pub struct Registry {
     news: Arc<News>,
     cache: moka::future::Cache<Key, Cached>,
     pub(super) announced: Known,
+    sightings: Sightings,
 }
 
 impl Registry {
-    pub fn new(db: Db, news: Arc<News>) -> Self {
-        Self { db, news, cache: moka::future::Cache::new(CACHED_ENTRIES), announced: Known::default() }
+    pub fn new(db: Db, news: Arc<News>, sightings: Sightings) -> Self {
+        let cache = moka::future::Cache::new(CACHED_ENTRIES);
+        Self { db, news, cache, announced: Known::default(), sightings }
+    }
+
+    /// Where what happens at tenants' doors is counted for the platform's people.
+    pub fn sightings(&self) -> &Sightings {
+        &self.sightings
     }
 
     pub fn db(&self) -> &Db {

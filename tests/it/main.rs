@@ -17,6 +17,7 @@ mod access_lockout;
 mod access_portal;
 mod access_tokens;
 mod addresses;
+mod alerts;
 mod announcements;
 mod approvals;
 mod areas;

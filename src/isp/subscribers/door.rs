@@ -14,7 +14,7 @@ use super::{
 use crate::{
     access::{
         Attempt, By, Charge, Credential, PASSWORD_MAX_CHARS, Rights, TokenHash, charge, check_password,
-        forgive, forgive_account, hash_of, hash_password, random_token, verify_password,
+        forgive, forgive_account, hash_of, hash_password, network_of, random_token, verify_password,
     },
     audit::{Actor, ActorKind, Event},
     db::TenantTx,
@@ -111,6 +111,7 @@ impl AtMyDoor {
         let charge = match attempt {
             Attempt::Counted(charge) => charge,
             Attempt::TooSoon(wait) => {
+                self.count_refusal(typed);
                 return Err(Error::too_many(
                     wait,
                     "Too many failed sign-ins. Wait a little before the next one.",
@@ -130,10 +131,16 @@ impl AtMyDoor {
                 Ok(Proven { login, better, charge })
             }
             login => {
+                self.count_refusal(typed);
                 self.remember_refusal(typed, login.as_ref(), &charge).await?;
                 Err(refused())
             }
         }
+    }
+
+    fn count_refusal(&self, typed: &str) {
+        let network = network_of(self.origin.as_ref());
+        self.office.access.sign_in_refused(&self.tenant, &counted(typed), &network);
     }
 
     async fn remember_refusal(&self, typed: &str, login: Option<&Login>, charge: &Charge) -> Result<()> {

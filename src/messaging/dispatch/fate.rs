@@ -61,6 +61,13 @@ pub enum Fate {
     Ended { status: Status, failure: Failure, suppress: Option<Reason> },
 }
 
+impl Fate {
+    /// It will never arrive, and nobody wanted that.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Ended { status: Status::Failed | Status::Expired, .. })
+    }
+}
+
 /// What is known of a delivery when a try has ended.
 #[derive(Debug, Clone)]
 pub struct Known {

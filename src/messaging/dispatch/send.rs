@@ -136,7 +136,11 @@ impl Dispatcher {
                 })
                 .await;
             match written {
-                Ok(()) => return,
+                Ok(()) => {
+                    let failed = batch.iter().filter(|one| one.fate.is_failure()).count();
+                    self.registry.sightings().messages_failed(tenant.id(), failed);
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(tenant = %tenant.slug, %error, "outcomes cannot be written down yet")
                 }

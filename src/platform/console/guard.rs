@@ -177,6 +177,7 @@ const NAVIGATION: &[(&str, &[Entry])] = &[(
         entry("Sign-ups", "/console/signups", "inbox"),
         entry("Plans", "/console/plans", "reports"),
         entry("Invoices", "/console/invoices", "billing"),
+        entry("Alerts", "/console/alerts", "bell"),
         entry("Announcements", "/console/announcements", "campaigns"),
         entry("Work", "/console/work", "refresh"),
         entry("Senders", "/console/senders", "send"),
@@ -201,6 +202,7 @@ struct Frame<'a> {
     user: Shown<'a>,
     nav: Vec<Group>,
     active: &'static str,
+    open_alerts: i64,
     /// What the person may do, by the roles that pages ask for.
     can: Can,
 }
@@ -281,6 +283,7 @@ impl ConsoleUser {
             },
             nav: NAVIGATION.iter().map(|(label, items)| Group { label, items }).collect(),
             active: hrefs.filter(|href| belongs(href)).max_by_key(|href| href.len()).unwrap_or_default(),
+            open_alerts: self.session.open_alerts,
             can: Can { support: self.is(Role::SupportAdmin), rule: self.is(Role::SuperAdmin) },
         }
     }

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     access::{CheckedForm, device_of},
     error::{Error, Result},
-    platform::staff::{Stay, rules},
+    platform::{
+        alerts::set_letters,
+        staff::{Stay, rules},
+    },
     web::{Flash, FormView, Moment, RouteTable, see_other},
 };
 
@@ -25,6 +28,7 @@ pub fn pages(table: &mut RouteTable) {
         .console::<Look>(Method::GET, PATH, show)
         .console::<Look>(Method::POST, "/console/account/password", change_password)
         .console::<Look>(Method::POST, "/console/account/recovery-codes", renew_codes)
+        .console::<Look>(Method::POST, "/console/account/alert-letters", set_alert_letters)
         .console::<Look>(Method::POST, "/console/account/sessions/end-others", end_others);
 }
 
@@ -56,6 +60,7 @@ struct AccountPage {
     stays: Vec<StayRow>,
     password_form: FormView,
     codes_form: FormView,
+    letters_form: FormView,
 }
 
 fn password_view() -> FormView {
@@ -78,6 +83,8 @@ async fn page(
         stays: stay_rows(rules::stays(db, id).await?, Some(user.session.id)),
         password_form: password,
         codes_form: codes,
+        letters_form: FormView::empty("/console/account/alert-letters", &[])
+            .with("alert_letters", user.session.person.alert_letters.to_string()),
     };
     user.render_with(status, "console/account.html", "Your account", &view)
 }
@@ -114,6 +121,20 @@ async fn renew_codes(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
             page(&user, StatusCode::UNPROCESSABLE_ENTITY, password_view(), shown).await
         }
     }
+}
+
+#[handler]
+async fn set_alert_letters(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
+    let wants = form.get("alert_letters") == "true";
+    set_letters(&user.console.db, &user.operator(), &user.session.person, wants).await?;
+    Ok(user.then(
+        PATH,
+        &Flash::success(if wants {
+            "You are written to about alerts."
+        } else {
+            "No letters about alerts any more."
+        }),
+    ))
 }
 
 #[handler]

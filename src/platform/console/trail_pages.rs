@@ -16,7 +16,7 @@ use crate::{
 
 const PATH: &str = "/console/log";
 const PAGE: Limit = Limit::of(50);
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
     ("tenant.", "Providers"),
     ("signup.", "Sign-ups"),
     ("invoice.", "Invoices"),
@@ -25,6 +25,7 @@ const KINDS: [(&str, &str); 9] = [
     ("platform_staff.", "People"),
     ("console.", "Sign-ins"),
     ("sender.", "Senders"),
+    ("alert.", "Alerts"),
     ("platform.", "Settings and announcements"),
 ];
 

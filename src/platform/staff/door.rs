@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     access::{
-        PASSWORD_MAX_CHARS, check_password, hash_of, hash_password, random_token, recovery, totp,
+        PASSWORD_MAX_CHARS, check_password, hash_of, hash_password, network_of, random_token, recovery, totp,
         verify_password,
     },
     db::{ControlTx, Db},
     error::{Error, Result},
     secrets::{Aad, DataKey, SecretStore, deployment_key, open, seal},
-    tenancy::{Deed, Operator, note},
+    tenancy::{Deed, Operator, Sightings, note},
     types::EmailAddress,
     web::Origin,
 };
@@ -38,6 +38,7 @@ const LABEL_MAX_CHARS: usize = 100;
 pub struct Door {
     pub(super) db: Db,
     key: Arc<DataKey>,
+    sightings: Sightings,
 }
 
 /// A stay that has just begun, or become whole: the cookie's value.
@@ -72,9 +73,9 @@ fn address_of(origin: Option<&Origin>) -> Option<IpAddr> {
 
 impl Door {
     /// With the deployment's own key for the secrets of second steps.
-    pub async fn new(db: Db, secrets: &dyn SecretStore) -> Result<Self> {
+    pub async fn new(db: Db, secrets: &dyn SecretStore, sightings: Sightings) -> Result<Self> {
         let key = DataKey::of_deployment(deployment_key(secrets, PURPOSE).await?);
-        Ok(Self { db, key: Arc::new(key) })
+        Ok(Self { db, key: Arc::new(key), sightings })
     }
 
     fn cell(staff: Uuid) -> Aad<'static> {
@@ -115,7 +116,10 @@ impl Door {
             .await?;
         let charge = match attempt {
             Attempt::Counted(charge) => charge,
-            Attempt::TooSoon(wait) => return Err(too_soon(wait)),
+            Attempt::TooSoon(wait) => {
+                self.sightings.sign_in_refused(None, name, &network_of(origin));
+                return Err(too_soon(wait));
+            }
         };
         // Nobody has a longer one, and hashing a megabyte is work.
         let typed = if password.chars().count() <= PASSWORD_MAX_CHARS { password } else { "" };
@@ -126,6 +130,7 @@ impl Door {
                 self.begin_halfway((account.id, hash.expose_secret()), &charge, old, origin).await
             }
             _ => {
+                self.sightings.sign_in_refused(None, name, &network_of(origin));
                 self.remember_refusal("console.sign_in_refused", &label, origin).await?;
                 Err(refused())
             }

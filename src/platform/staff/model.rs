@@ -63,6 +63,8 @@ pub struct Person {
     pub has_second_step: bool,
     pub last_signed_in_at: Option<chrono::DateTime<chrono::Utc>>,
     pub created_at: chrono::DateTime<chrono::Utc>,
+    /// They are written to about alerts: as they said, else as their role has it.
+    pub alert_letters: bool,
 }
 
 impl Person {

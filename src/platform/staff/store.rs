@@ -27,7 +27,8 @@ macro_rules! select_person {
         concat!(
             "SELECT s.id, s.name, s.email, s.role, s.is_active, s.password_hash IS NOT NULL AS has_password, \
              EXISTS (SELECT 1 FROM public.platform_totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL) AS has_second_step, \
-             s.last_signed_in_at, s.created_at FROM public.platform_staff s ",
+             s.last_signed_in_at, s.created_at, coalesce(s.alert_letters, s.role <> 'read_only') AS alert_letters \
+             FROM public.platform_staff s ",
             $rest
         )
     };
@@ -45,6 +46,7 @@ fn person_of(row: &Row) -> Result<Person> {
         has_second_step: row.get("has_second_step"),
         last_signed_in_at: row.get("last_signed_in_at"),
         created_at: row.get("created_at"),
+        alert_letters: row.get("alert_letters"),
     })
 }
 
@@ -168,6 +170,8 @@ pub struct Session {
     pub id: Uuid,
     pub person: Person,
     pub is_whole: bool,
+    /// How many alerts are open now, for the frame of every page.
+    pub open_alerts: i64,
     is_stale: bool,
 }
 
@@ -184,7 +188,9 @@ pub async fn find_session(tx: &ControlTx, token: &TokenHash) -> Result<Option<Se
             "SELECT p.id AS session_id, p.is_whole, p.last_seen_at < now() - interval '1 minute' AS is_stale,
                 s.id, s.name, s.email, s.role, s.is_active, s.password_hash IS NOT NULL AS has_password,
                 EXISTS (SELECT 1 FROM public.platform_totp t WHERE t.staff_id = s.id AND t.confirmed_at IS NOT NULL)
-                    AS has_second_step, s.last_signed_in_at, s.created_at
+                    AS has_second_step, s.last_signed_in_at, s.created_at,
+                coalesce(s.alert_letters, s.role <> 'read_only') AS alert_letters,
+                (SELECT count(*) FROM public.alert a WHERE a.closed_at IS NULL) AS open_alerts
              FROM public.platform_session p JOIN public.platform_staff s ON s.id = p.staff_id
              WHERE p.token_hash = $1 AND s.is_active AND p.expires_at > now()
                 AND p.last_seen_at > now() - make_interval(mins => $2)",
@@ -196,6 +202,7 @@ pub async fn find_session(tx: &ControlTx, token: &TokenHash) -> Result<Option<Se
         id: row.get("session_id"),
         person: person_of(&row)?,
         is_whole: row.get("is_whole"),
+        open_alerts: row.get("open_alerts"),
         is_stale: row.get("is_stale"),
     }))
 }
