@@ -117,7 +117,7 @@ async fn a_token_at_another_door_raises_one_alert_over_two_processes() {
 async fn a_key_and_a_session_are_traced_to_whom_they_belong() {
     let server = Server::own("alerts_traced", settings()).await;
     let (a, b) = (tenant_on(server).await, tenant_on(server).await);
-    let fields = json!({"name": "Robot", "scopes": ["customers.view"]});
+    let fields = json!({"name": "Robot", "scopes": ["customers.read"]});
     let made = a.api().await.post("/api/v1/api-keys", fields).await;
     let key = text(&made.expect(201), "/key");
     let browser = a.browser().await;
