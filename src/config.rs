@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::error::{Error, Result};
 
 mod alerts;
+mod errors;
 mod payments;
 mod signups;
 #[cfg(test)]
 mod tests;
 
 pub use alerts::AlertSettings;
+pub use errors::ErrorSettings;
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
 pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
 
@@ -55,6 +57,7 @@ pub struct Settings {
     pub secrets: SecretStoreSettings,
     pub log: LogSettings,
     pub otlp: OtlpSettings,
+    pub errors: ErrorSettings,
     pub mail: MailSettings,
     pub outbound: OutboundSettings,
     pub pool: PoolSection,
@@ -284,6 +287,7 @@ impl Default for Settings {
             secrets: SecretStoreSettings::File { path: PathBuf::from(".lastmile/secrets") },
             log: LogSettings::default(),
             otlp: OtlpSettings::default(),
+            errors: ErrorSettings::default(),
             mail: MailSettings::default(),
             outbound: OutboundSettings::default(),
             pool: PoolSection::default(),

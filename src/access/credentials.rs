@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     tenancy::{Epoch, Tenant},
     types::{ApiKeyId, FileId, SessionId, StaffId, TenantId},
-    web::Origin,
+    web::{CallerNote, Origin},
 };
 
 /// Which of these hashes are those of keys, sessions or refresh tokens of the entered tenant, whether they count still or not.
@@ -123,6 +123,7 @@ impl Verified {
     }
 
     fn by(&self, tenant: &Tenant, request: &Request) -> By {
+        CallerNote::tell(request, self.actor.kind.as_str(), self.actor.id);
         self.by_from(tenant, request.extensions().get::<Origin>().cloned())
     }
 

@@ -20,7 +20,9 @@ use crate::{
     config::Settings,
     error::{Error, Result},
     tenancy::{Place, Tenant, plans::Metric},
-    web::{self, ContentPolicy, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies},
+    web::{
+        self, CallerNote, ContentPolicy, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies,
+    },
 };
 
 /// The base domain's policy: its sign-up form ends, by a redirect, on the new portal's host.
@@ -60,6 +62,7 @@ struct Seen {
     is_api: bool,
     is_platform: bool,
     route: RouteNote,
+    caller: CallerNote,
     standing: StandingNote,
     tenant: Option<Tenant>,
     cors: Option<HeaderValue>,
@@ -99,6 +102,7 @@ impl Front {
         extensions.insert(seen.origin.clone());
         extensions.insert(seen.standing.clone());
         extensions.insert(seen.route.clone());
+        extensions.insert(seen.caller.clone());
         extensions.insert(self.app.access.clone());
         extensions.insert(self.app.limits.clone());
         let surface = match &place {
@@ -215,7 +219,8 @@ impl Front {
     /// A failure as bytes: a problem for programs, a page for people.
     fn present(&self, error: &Error, seen: &Seen) -> Response {
         if let Error::Internal { .. } = error {
-            tracing::error!(request_id = %seen.origin.request_id, path = seen.path, %error, "a defect");
+            let tenant = seen.tenant.as_ref().map(|tenant| tenant.slug.as_str());
+            tracing::error!(request_id = %seen.origin.request_id, tenant, path = seen.path, %error, "a defect");
         }
         if seen.is_api {
             return web::problem(error, Some(seen.origin.request_id));
@@ -369,6 +374,7 @@ impl Endpoint for Front {
             path,
             is_platform: false,
             route: RouteNote::default(),
+            caller: CallerNote::default(),
             standing: StandingNote::default(),
             tenant: None,
             cors: None,
@@ -395,6 +401,8 @@ impl Endpoint for Front {
                 target: "lastmile::requests",
                 request_id = %seen.origin.request_id,
                 tenant = seen.tenant.as_ref().map(|tenant| tenant.slug.as_str()),
+                actor = seen.caller.kind(),
+                actor_id = seen.caller.id().map(tracing::field::display),
                 method = seen.method.as_str(),
                 route,
                 status,

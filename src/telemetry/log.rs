@@ -7,6 +7,7 @@ use std::{
 };
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::task::JoinHandle;
 use tracing_appender::{
     non_blocking::{NonBlockingBuilder, WorkerGuard},
     rolling::{RollingFileAppender, Rotation},
@@ -19,7 +20,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::traces;
+use super::{reports, traces};
 use crate::{
     config::{LogFormat, LogSettings, Settings},
     error::{Error, Result},
@@ -36,6 +37,7 @@ const SILENCED: &[&str] = &["vaultrs=off", "rustify=off", "rustify_derive=off"];
 #[must_use = "dropping it ends the log"]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
+    reports: Option<JoinHandle<()>>,
     _writer: WorkerGuard,
 }
 
@@ -44,10 +46,13 @@ impl Drop for Telemetry {
         if let Some(traces) = self.traces.take() {
             traces::flush(&traces);
         }
+        if let Some(reports) = self.reports.take() {
+            reports.abort();
+        }
     }
 }
 
-/// Begins to log as the settings say. Once in a process.
+/// Begins to log as the settings say. Once in a process, inside a runtime.
 pub fn init(settings: &Settings) -> Result<Telemetry> {
     let filter = filter(&settings.log.level)?;
     let (writer, guard) = writer(&settings.log)?;
@@ -56,12 +61,15 @@ pub fn init(settings: &Settings) -> Result<Telemetry> {
         LogFormat::Text => text(writer).boxed(),
     };
     let traces = settings.otlp.endpoint.as_deref().map(traces::exporter).transpose()?;
+    let (listening, reports) = reports::begin(settings)?.unzip();
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .with(traces.as_ref().map(traces::layer))
+        .with(listening)
         .try_init()
         .map_err(Error::internal)?;
-    Ok(Telemetry { traces, _writer: guard })
+    tell_of_panics();
+    Ok(Telemetry { traces, reports, _writer: guard })
 }
 
 /// Begins to log for a command that a person runs: text, to standard error.
@@ -71,7 +79,17 @@ pub fn init_for_command(level: &str) -> Result<Telemetry> {
         .with(text(writer).with_filter(filter(level)?))
         .try_init()
         .map_err(Error::internal)?;
-    Ok(Telemetry { traces: None, _writer: guard })
+    Ok(Telemetry { traces: None, reports: None, _writer: guard })
+}
+
+/// A panic is a line like any other error, with the place and without what it says: that may be somebody's.
+fn tell_of_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "a panic");
+        usual(panic);
+    }));
 }
 
 fn filter(level: &str) -> Result<EnvFilter> {

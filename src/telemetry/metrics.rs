@@ -16,19 +16,39 @@ use crate::error::{OrInternal, Result};
 pub(super) const REQUESTS: &str = "lastmile_http_requests_total";
 pub(super) const DURATION: &str = "lastmile_http_request_duration_seconds";
 
+const SEND: &str = "lastmile_send_seconds";
+
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 const METADATA: Metadata<'static> = Metadata::new("lastmile", Level::INFO, None);
 
-const DESCRIPTIONS: &[(&str, &str)] = &[
-    ("lastmile_db_pool_size", "Connections that a pool holds."),
-    ("lastmile_db_pool_available", "Connections of a pool that are idle."),
-    ("lastmile_db_pool_waiting", "Requests that wait for a connection."),
-    ("lastmile_tenants", "Tenants by status."),
-    ("lastmile_schema_pool_ready", "Schemas made ahead and ready for sign-ups."),
-    ("lastmile_migrations_behind", "Tenants whose schema is not at this program's version."),
-    ("lastmile_audit_seal_lag_seconds", "Age of the oldest audit row without a seal."),
-    ("lastmile_build_info", "1, with the version as label."),
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// Every metric of the program. What is not here is not told.
+pub(super) const METRICS: &[(Sort, &str, &str)] = &[
+    (Sort::Counter, REQUESTS, "Requests that were answered."),
+    (Sort::Histogram, DURATION, "Seconds from a request's arrival to its answer."),
+    (Sort::Gauge, "lastmile_db_pool_size", "Connections that a pool holds."),
+    (Sort::Gauge, "lastmile_db_pool_available", "Connections of a pool that are idle."),
+    (Sort::Gauge, "lastmile_db_pool_waiting", "Requests that wait for a connection."),
+    (Sort::Gauge, "lastmile_tenants", "Tenants by status."),
+    (Sort::Gauge, "lastmile_schema_pool_ready", "Schemas made ahead and ready for sign-ups."),
+    (Sort::Gauge, "lastmile_migrations_behind", "Tenants whose schema is not at this program's version."),
+    (Sort::Gauge, "lastmile_audit_seal_lag_seconds", "Age of the oldest audit row without a seal."),
+    (Sort::Counter, "lastmile_mail_total", "Letters by outcome."),
+    (Sort::Counter, "lastmile_deliveries_claimed_total", "Deliveries that were taken up."),
+    (Sort::Counter, "lastmile_sends_total", "Calls of providers of messages by outcome."),
+    (Sort::Histogram, SEND, "Seconds that a call of a provider of messages took."),
+    (Sort::Counter, "lastmile_breakers_opened_total", "Accounts at providers that were taken out of use."),
+    (Sort::Counter, "lastmile_sightings_total", "What alerts are judged by."),
+    (Sort::Gauge, "lastmile_alerts_open", "Alerts that are open."),
+    (Sort::Gauge, "lastmile_build_info", "1, with the version as label."),
 ];
 
 /// The handles of one route, method and status, so that counting a request looks nothing up in the registry of metrics.
@@ -51,19 +71,17 @@ impl Metrics {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), SECONDS)
             .internal()?
+            // Without buckets it would be a summary, which cannot be added up over processes.
+            .set_buckets_for_metric(Matcher::Full(SEND.to_owned()), SECONDS)
+            .internal()?
             .build_recorder();
-        recorder.describe_counter(
-            KeyName::from_const_str(REQUESTS),
-            None,
-            "Requests that were answered.".into(),
-        );
-        recorder.describe_histogram(
-            KeyName::from_const_str(DURATION),
-            Some(Unit::Seconds),
-            "Time from a request's arrival to its answer.".into(),
-        );
-        for (name, text) in DESCRIPTIONS {
-            recorder.describe_gauge(KeyName::from_const_str(name), None, (*text).into());
+        for (sort, name, text) in METRICS {
+            let (name, text) = (KeyName::from_const_str(name), (*text).into());
+            match sort {
+                Sort::Counter => recorder.describe_counter(name, None, text),
+                Sort::Gauge => recorder.describe_gauge(name, None, text),
+                Sort::Histogram => recorder.describe_histogram(name, Some(Unit::Seconds), text),
+            }
         }
         let handle = recorder.handle();
         let metrics = Self { recorder: Arc::new(recorder), handle, series: RwLock::new(HashMap::new()) };

@@ -31,7 +31,7 @@ pub use domains::{
 };
 pub use dump::{Column, Filling, Reading, Table, fill_control_plane, read_control_plane, read_schema};
 pub use erased::verify_erased;
-pub use isolation::{Report, Visitor, verify, walk};
+pub use isolation::{Report, Visitor, Weight, verify, walk};
 pub use lifecycle::{
     account_of, change_slug, close, close_now, count_by_status, finish_closing, list, resume, suspend,
     suspend_within,

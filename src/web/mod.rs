@@ -32,4 +32,4 @@ pub use origin::{Origin, TrustedProxies};
 pub use pages::{Flash, PageMeta, Pages, Shared};
 pub use problem::{failure_headers, from_poem, problem};
 pub use rate::{RateLimits, StandingNote};
-pub use routes::{RouteNote, RouteTable, Routed, Surface, allowed_methods};
+pub use routes::{CallerNote, RouteNote, RouteTable, Routed, Surface, allowed_methods};

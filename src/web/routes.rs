@@ -10,6 +10,7 @@ use std::{
 
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Route, RouteMethod, http::Method};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::openapi::Authority;
 
@@ -48,6 +49,27 @@ impl RouteNote {
     pub fn set(&self, pattern: Arc<str>) {
         // The outermost router that matched has the whole pattern; a second word changes nothing.
         let _first_word_stands = self.0.set(pattern);
+    }
+}
+
+/// Who a request turned out to be by, for the log: what kind of caller, and their id. Written by whoever finds it out.
+#[derive(Debug, Clone, Default)]
+pub struct CallerNote(Arc<OnceLock<(&'static str, Option<Uuid>)>>);
+
+impl CallerNote {
+    /// Writes it down on a request that carries a note.
+    pub fn tell(request: &Request, kind: &'static str, id: Option<Uuid>) {
+        if let Some(note) = request.extensions().get::<Self>() {
+            let _first_word_stands = note.0.set((kind, id));
+        }
+    }
+
+    pub fn kind(&self) -> Option<&'static str> {
+        self.0.get().map(|(kind, _)| *kind)
+    }
+
+    pub fn id(&self) -> Option<Uuid> {
+        self.0.get().and_then(|(_, id)| *id)
     }
 }
 

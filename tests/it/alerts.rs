@@ -117,7 +117,7 @@ async fn a_token_at_another_door_raises_one_alert_over_two_processes() {
 async fn a_key_and_a_session_are_traced_to_whom_they_belong() {
     let server = Server::own("alerts_traced", settings()).await;
     let (a, b) = (tenant_on(server).await, tenant_on(server).await);
-    let fields = json!({"name": "Robot", "scopes": ["customers.view"]});
+    let fields = json!({"name": "Robot", "scopes": ["customers.read"]});
     let made = a.api().await.post("/api/v1/api-keys", fields).await;
     let key = text(&made.expect(201), "/key");
     let browser = a.browser().await;
@@ -219,7 +219,8 @@ async fn what_comes_in_numbers_raises_alerts_and_what_is_usual_does_not() {
     assert_eq!(alert_of(server, "unknown_id", 5).await.0, a.id);
     tenant_on(server).await;
     alert_of(server, "sign_up", 3).await;
-    until("the limit", async || (many(&api, ME, 10).await == 429).then_some(())).await;
+    // At most one of these a second is let through.
+    many(&api, ME, 60).await;
     until("its alert", async || alerts(server, "limited").await.first().cloned()).await;
 }
 

@@ -38,6 +38,7 @@ mod customers_pages;
 mod data_keys;
 mod dev;
 mod dispatch;
+mod doctor;
 mod domains;
 mod doors;
 mod embedded;

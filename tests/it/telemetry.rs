@@ -77,6 +77,17 @@ async fn a_request_is_one_line_with_its_id_and_its_tenant() {
     );
     assert!(line["micros"].as_u64().unwrap() > 0);
     assert!(!server.log().contains("hunter2"));
+    // Whoever is known is in the line, too, by kind and id alone.
+    let answer = tenant.api().await.get("/api/v1/me").await;
+    let line = crate::harness::mailbox::until("the owner's line", async || {
+        logged(server, "request").into_iter().find(|line| line["request_id"] == answer.header("x-request-id"))
+    })
+    .await;
+    assert_eq!(
+        (&line["actor"], &line["actor_id"]),
+        (&"staff".into(), &tenant.owner_id.clone().into()),
+        "{line}"
+    );
     assert!(server.terminate());
 }
 
@@ -148,5 +159,75 @@ async fn spans_reach_a_collector() {
         assert!(began.elapsed() < Duration::from_secs(20), "no span came: {text}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    server.kill();
+}
+
+/// Somebody who takes error reports: head and body of each request.
+fn sentry() -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let kept = heard.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let (mut text, mut chunk) = (String::new(), [0; 4096]);
+            while let Ok(n @ 1..) = stream.read(&mut chunk) {
+                text.push_str(&String::from_utf8_lossy(&chunk[..n]));
+                let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                if length.is_some_and(|length| body.len() >= length.parse::<usize>().unwrap()) {
+                    break;
+                }
+            }
+            kept.lock().unwrap().push(text);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+        }
+    });
+    (address, heard)
+}
+
+#[tokio::test]
+async fn errors_are_reported_without_what_is_somebodys() {
+    let (address, heard) = sentry();
+    let dsn = format!("http://publickey@{address}/7");
+    let server = Server::own("sentry", Settings::default().with("ERRORS__DSN", &dsn)).await;
+    let tenant = tenant_on(server).await;
+    let api = tenant.api().await;
+    api.get("/api/v1/areas").await.expect_status(200);
+    // A defect of ours: a table that the program needs is gone.
+    let client = crate::harness::sql(&server.database).await;
+    let schema = tenant.schema().await;
+    client.batch_execute(&format!("ALTER TABLE {schema}.area RENAME TO elsewhere")).await.unwrap();
+    let answer = api.get("/api/v1/areas?q=ann%40people.example").await;
+    answer.expect_status(500);
+    let report =
+        crate::harness::mailbox::until("the report", async || heard.lock().unwrap().first().cloned()).await;
+    let (head, body) = report.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /api/7/envelope/ "), "{head}");
+    assert!(
+        head.contains("sentry_key=publickey") && head.contains("application/x-sentry-envelope"),
+        "{head}"
+    );
+    let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["type"]), (3, &"event".into()), "{body}");
+    assert_eq!(lines[1]["length"].as_u64().unwrap(), body.lines().nth(2).unwrap().len() as u64);
+    let event = &lines[2];
+    assert_eq!(event["tags"]["request_id"], answer.header("x-request-id"));
+    assert_eq!(
+        (&event["tags"]["tenant"], &event["environment"]),
+        (&tenant.slug.clone().into(), &"test".into())
+    );
+    let said = event["message"]["formatted"].as_str().unwrap();
+    assert!(said.starts_with("a defect: "), "{said}");
+    for hidden in ["people.example", "Bearer", "authorization", "/api/v1/areas", &tenant.owner_email, &schema]
+    {
+        assert!(!report.contains(hidden), "{hidden}: {report}");
+    }
+    // Refusals are nobody's error.
+    let before = heard.lock().unwrap().len();
+    tenant.anonymous().get("/api/v1/me").await.expect_status(401);
+    assert_eq!(heard.lock().unwrap().len(), before);
+    assert!(!server.log().contains("publickey"));
     server.kill();
 }

@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     tenancy::Tenant,
     types::{CustomerId, SubscriberLoginId, SubscriberSessionId},
-    web::{Authority, Flash, Origin, PageMeta, RouteTable, redirect},
+    web::{Authority, CallerNote, Flash, Origin, PageMeta, RouteTable, redirect},
 };
 
 /// The cookie's name, before what `Access::cookie_name` puts in front of it.
@@ -192,6 +192,7 @@ impl Subscriber {
         cookie: &str,
         request: &Request,
     ) -> Result<Self> {
+        CallerNote::tell(request, "subscriber", Some(session.customer.0));
         let origin = request.extensions().get::<Origin>().cloned();
         let path = request.original_uri().path();
         let nav = NAV.map(|(label, href, icon)| {

@@ -57,6 +57,13 @@ pub async fn usable(tx: &TenantTx, channel: Channel) -> Result<Vec<Account>> {
     rows.iter().map(account_of).collect()
 }
 
+/// The active accounts of every channel.
+pub async fn list_active(tx: &TenantTx) -> Result<Vec<Account>> {
+    let rows =
+        tx.query(select_account!("WHERE is_active ORDER BY channel, position, id LIMIT 500"), &[]).await?;
+    rows.iter().map(account_of).collect()
+}
+
 pub async fn find(tx: &TenantTx, id: AccountId) -> Result<Option<Account>> {
     tx.query_opt(select_account!("WHERE id = $1"), &[&id]).await?.as_ref().map(account_of).transpose()
 }

@@ -1,8 +1,8 @@
 //! Judging what was seen, and what people do with alerts.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use serde_json::json;
@@ -26,8 +26,8 @@ use crate::{
 };
 
 const NOTE_MAX_CHARS: usize = 500;
-/// Looking through all providers for a credential is work: not more often than this, however many are shown.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Looking through all providers for a credential is work: after it one rests so many times as long, whoever shows whatever.
+const RESTS: u32 = 20;
 
 /// Judges what all processes saw. Cheap to clone.
 #[derive(Clone)]
@@ -36,7 +36,8 @@ pub struct Alerts {
     settings: Arc<Settings>,
     pages: Pages,
     post: PlatformPost,
-    looked: Arc<Mutex<Option<Instant>>>,
+    /// Until then no credential is looked for.
+    rests_until: Arc<Mutex<Instant>>,
 }
 
 fn minutes(n: u32) -> i32 {
@@ -45,7 +46,8 @@ fn minutes(n: u32) -> i32 {
 
 impl Alerts {
     pub fn new(registry: Registry, settings: Arc<Settings>, pages: Pages, post: PlatformPost) -> Self {
-        Self { registry, settings, pages, post, looked: Arc::default() }
+        let rests_until = Arc::new(Mutex::new(Instant::now()));
+        Self { registry, settings, pages, post, rests_until }
     }
 
     fn limits(&self) -> &AlertSettings {
@@ -114,9 +116,10 @@ impl Alerts {
                 store::list_unfound(tx).await
             })
             .await?;
-        if hashes.is_empty() || !self.may_look() {
+        if hashes.is_empty() || Instant::now() < *self.rest() {
             return Ok(());
         }
+        let began = Instant::now();
         let mut found: Vec<(Vec<u8>, TenantId)> = Vec::new();
         for id in db.read_public(async |tx| store::list_active_tenants(tx).await).await? {
             let Some(tenant) = self.registry.find_by_id(id).await? else { continue };
@@ -126,16 +129,12 @@ impl Alerts {
             let theirs = db.read_tenant(&tenant, async |tx| known_here(tx, &hashes).await).await?;
             found.extend(theirs.into_iter().map(|hash| (hash, id)));
         }
+        *self.rest() = Instant::now() + began.elapsed() * RESTS;
         db.in_public(async |tx| store::mark_found(tx, &hashes, &found).await).await
     }
 
-    fn may_look(&self) -> bool {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
-        if may {
-            *looked = Some(Instant::now());
-        }
-        may
+    fn rest(&self) -> MutexGuard<'_, Instant> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

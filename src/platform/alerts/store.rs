@@ -42,7 +42,7 @@ pub async fn lock_sightings(tx: &ControlTx) -> Result<()> {
 pub async fn list_seen(tx: &ControlTx, window: i32) -> Result<Vec<Seen>> {
     let rows = tx
         .query(
-            "SELECT CASE WHEN s.found_in IS NULL THEN s.kind ELSE 'foreign_credential' END AS kind, s.tenant_id,
+            "SELECT CASE WHEN s.found_in <> s.tenant_id THEN 'foreign_credential' ELSE s.kind END AS kind, s.tenant_id,
                 coalesce(s.found_in, s.other_id) AS other_id, sum(s.amount)::bigint AS total,
                 sum(s.amount - s.told)::bigint AS fresh
              FROM public.sighting s
@@ -105,7 +105,7 @@ pub async fn find_stuffing(tx: &ControlTx, window: i32) -> Result<Option<(Seen, 
 pub async fn mark_told(tx: &ControlTx, seen: &Seen) -> Result<()> {
     tx.execute(
         "UPDATE public.sighting SET told = amount
-         WHERE told < amount AND CASE WHEN found_in IS NULL THEN kind ELSE 'foreign_credential' END = $1
+         WHERE told < amount AND CASE WHEN found_in <> tenant_id THEN 'foreign_credential' ELSE kind END = $1
             AND tenant_id IS NOT DISTINCT FROM $2 AND coalesce(found_in, other_id) IS NOT DISTINCT FROM $3",
         &[&seen.kind.as_str(), &seen.at, &seen.of],
     )
@@ -282,8 +282,7 @@ pub async fn spread_found(tx: &ControlTx) -> Result<()> {
         "UPDATE public.sighting s SET looked_for = true, found_in = k.found_in
          FROM (SELECT DISTINCT ON (subject) subject, found_in FROM public.sighting
             WHERE kind = 'unknown_credential' AND looked_for ORDER BY subject, found_in NULLS LAST) k
-         WHERE s.kind = 'unknown_credential' AND NOT s.looked_for AND s.subject = k.subject
-            AND s.tenant_id IS DISTINCT FROM k.found_in",
+         WHERE s.kind = 'unknown_credential' AND NOT s.looked_for AND s.subject = k.subject",
         &[],
     )
     .await
@@ -295,7 +294,7 @@ pub async fn list_unfound(tx: &ControlTx) -> Result<Vec<Vec<u8>>> {
     let rows = tx
         .query(
             "SELECT subject FROM public.sighting WHERE kind = 'unknown_credential' AND NOT looked_for
-             GROUP BY subject HAVING sum(amount) >= $1 ORDER BY sum(amount) DESC, subject LIMIT $2",
+             GROUP BY subject HAVING sum(amount) >= $1::bigint ORDER BY sum(amount) DESC, subject LIMIT $2",
             &[&LOOKED_FOR_FROM, &LOOKED_FOR_AT_ONCE],
         )
         .await?;
@@ -307,7 +306,7 @@ pub async fn list_active_tenants(tx: &ControlTx) -> Result<Vec<TenantId>> {
     Ok(rows.iter().map(|row| row.get("id")).collect())
 }
 
-/// These were looked for; those of `found` lie in the tenant beside them.
+/// These were looked for; those of `found` lie in the tenant beside them. That may be where they were shown: one that counts no more.
 pub async fn mark_found(tx: &ControlTx, hashes: &[Vec<u8>], found: &[(Vec<u8>, TenantId)]) -> Result<()> {
     let (theirs, tenants): (Vec<&[u8]>, Vec<TenantId>) =
         found.iter().map(|(hash, tenant)| (hash.as_slice(), *tenant)).unzip();
@@ -316,7 +315,7 @@ pub async fn mark_found(tx: &ControlTx, hashes: &[Vec<u8>], found: &[(Vec<u8>, T
          FROM unnest($1::bytea[]) AS h (hash)
          LEFT JOIN (SELECT DISTINCT ON (hash) hash, tenant FROM unnest($2::bytea[], $3::uuid[]) AS x (hash, tenant)
             ORDER BY hash) f USING (hash)
-         WHERE s.kind = 'unknown_credential' AND s.subject = h.hash AND s.tenant_id IS DISTINCT FROM f.tenant",
+         WHERE s.kind = 'unknown_credential' AND s.subject = h.hash",
         &[&hashes, &theirs, &tenants],
     )
     .await

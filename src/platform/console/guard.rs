@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     platform::staff::{Role, SESSION_HOURS, Session},
     tenancy::Operator,
-    web::{Authority, Flash, Origin, PageMeta, RouteTable, redirect},
+    web::{Authority, CallerNote, Flash, Origin, PageMeta, RouteTable, redirect},
 };
 
 /// The cookie's name, before what `Access::cookie_name` puts in front of it. No tenant's door knows it.
@@ -108,6 +108,7 @@ impl<R: ConsoleRight, E: Endpoint> Endpoint for Guard<R, E> {
             let needed = R::LEAST.label().to_lowercase();
             return Err(Error::forbidden("forbidden", format!("This needs the role of a {needed}.")).into());
         }
+        CallerNote::tell(&request, "platform", Some(session.person.id));
         let user = ConsoleUser::new(console, session, cookie, &request);
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(Arc::new(form));
