@@ -69,7 +69,7 @@ use crate::{
     },
     outbound::Outbound,
     platform::{self, Captcha, SignupDoor},
-    portal::{audit_trail, dashboard, notices, plan, search, settings},
+    portal::{audit_trail, dashboard, notices, plan, retention, search, settings},
     secrets::{Keyring, SecretStore, TenantKeys, deployment_key, open_store, role_password},
     telemetry::Metrics,
     tenancy::{self, Dns, News, Registry, Resolver, Sightings},
@@ -265,6 +265,7 @@ impl App {
         contacts::handlers(&mut runner, &self.parts.db);
         erasure::handlers(&mut runner, &self.eraser());
         plan::handlers(&mut runner, &self.parts.db);
+        retention::handlers(&mut runner, &self.eraser());
         access::key_handlers(&mut runner, &self.people);
         takeouts::handlers(&mut runner, &self.takeouts());
         sandbox::handlers(&mut runner, &self.sandboxes());
@@ -349,6 +350,7 @@ impl App {
                 notices::NoticesApi::new(parts.db.clone()),
                 TakeoutsApi::new(self.takeouts()),
                 SandboxApi::new(self.sandboxes(), parts.resolver.clone()),
+                retention::RetentionApi::new(parts.db.clone()),
             ),
         )
     }
@@ -421,6 +423,7 @@ impl App {
         plan::pages(&mut table);
         plan::invoice_pages(&mut table);
         takeouts::pages(&mut table);
+        retention::pages(&mut table);
         sandbox::pages(&mut table);
         let service = OpenApiService::new(self.tenant_api(), "Lastmile", env!("CARGO_PKG_VERSION"))
             .url_prefix(API_PREFIX)

@@ -10,7 +10,7 @@ use super::record::ActorKind;
 use crate::{
     db::TenantTx,
     error::Result,
-    types::{AuditEventId, Limit},
+    types::{AuditEventId, Limit, first_id_at},
 };
 
 /// How far an event's id and its instant may lie apart: the id is made when the event is written down, the instant is when its
@@ -87,12 +87,6 @@ fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
         .earliest()
         .or_else(|| zone.from_local_datetime(&(midnight + Duration::hours(1))).earliest())
         .map_or_else(|| midnight.and_utc(), |local| local.with_timezone(&Utc))
-}
-
-/// The smallest `UUIDv7` of an instant.
-fn first_id_at(at: DateTime<Utc>) -> Uuid {
-    let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 /// A part of a text as a pattern of LIKE.

@@ -5,6 +5,7 @@
 
 pub mod notices;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -55,18 +56,20 @@ pub async fn publish_all(tx: &TenantTx, events: &[Event<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Each new line takes at most so many old ones away: no line outlives its days for long, and nobody has to sweep.
-const SWEPT: i64 = 20;
+/// How many lines of bells are older, counted to `at_most`.
+pub async fn count_notices_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (SELECT FROM notice WHERE created_at < $1 LIMIT $2) old";
+    Ok(tx.query_one(sql, &[&before, &at_most]).await?.get(0))
+}
 
-/// Takes lines away that are older than 90 days. What another transaction is at is left to it.
-async fn sweep(tx: &TenantTx) -> Result<()> {
+/// Takes at most so many older lines out of bells. What another transaction is at is left to it.
+pub async fn forget_notices_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
     tx.execute(
-        "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE created_at < now() - interval '90 days' \
-         ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
-        &[&SWEPT],
+        "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE created_at < $1 \
+         ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        &[&before, &at_most],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Puts a line into the bell of all staff who hold `permission`. `href` is a path of the portal.
@@ -76,8 +79,7 @@ pub async fn tell_staff(tx: &TenantTx, permission: &'static str, text: &str, hre
         &[&NoticeId::new(), &permission, &text, &href],
     )
     .await?;
-    tell_live(tx, NOTICES).await?;
-    sweep(tx).await
+    tell_live(tx, NOTICES).await
 }
 
 /// Whether this line is in the bell already, for whoever it was meant.
@@ -101,8 +103,7 @@ pub async fn tell_person(
         &[&NoticeId::new(), &staff, &text, &href, &delivery],
     )
     .await?;
-    tell_live(tx, NOTICES).await?;
-    sweep(tx).await
+    tell_live(tx, NOTICES).await
 }
 
 /// What is told when a line comes into anybody's bell.
@@ -121,8 +122,8 @@ pub async fn tell_subscriber(tx: &TenantTx, customer: CustomerId, text: &str, hr
         "INSERT INTO notice (id, customer_id, text, href) VALUES ($1, $2, left($3, 500), $4)",
         &[&NoticeId::new(), &customer, &text, &href],
     )
-    .await?;
-    sweep(tx).await
+    .await
+    .map(drop)
 }
 
 /// Tells each of many subscribers something of their own, with one statement. `href` is a path of the subscriber portal.
@@ -135,8 +136,8 @@ pub async fn tell_each(tx: &TenantTx, news: &[(CustomerId, String)], href: &str)
          FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u (id, customer_id, text)",
         &[&ids, &customers, &texts, &href],
     )
-    .await?;
-    sweep(tx).await
+    .await
+    .map(drop)
 }
 
 /// Tells many subscribers the same, with one statement.

@@ -16,7 +16,7 @@ mod smtp;
 
 pub use dispatch::handlers;
 pub use letter::{Body, Envelope, Letter, address_of, one_line};
-pub use outbox::queue;
+pub use outbox::{count_before, forget_before, queue};
 pub use platform::PlatformPost;
 pub use post::Post;
 pub use smtp::{Encryption, Handed, Said, Server, Smtp, Step};

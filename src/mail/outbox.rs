@@ -9,15 +9,13 @@ use crate::{
     error::{OrInternal, Result},
     jobs,
     secrets::{DataKeys, TenantKeys},
-    types::TenantId,
+    types::{TenantId, first_id_at},
 };
 
 const TABLE: &str = "mail";
 const COLUMN: &str = "sealed_body";
 pub(super) const SEND_MAIL: &str = "send_mail";
-const KEPT_DAYS: i64 = 90;
 const FAILURE_MAX_CHARS: usize = 300;
-const FORGOTTEN_AT_ONCE: i64 = 100;
 
 /// Queues a letter in the transaction of what it tells about: it goes out if and only if that commits.
 pub async fn queue(tx: &TenantTx, keys: &DataKeys, letter: &Letter) -> Result<Uuid> {
@@ -88,8 +86,8 @@ pub(super) async fn record_end(
          WHERE id = $1 AND status = 'unknown'",
         &[&id, &status, &failure],
     )
-    .await?;
-    forget_old(tx).await
+    .await
+    .map(drop)
 }
 
 /// The mail server surely has not taken the letter: it waits for another try.
@@ -102,17 +100,16 @@ pub(super) async fn put_back(tx: &TenantTx, id: Uuid, failure: &str) -> Result<(
     Ok(())
 }
 
-/// Who was written to is not kept for ever. Ids begin with their time, so this reads only what it deletes.
-async fn forget_old(tx: &TenantTx) -> Result<()> {
-    let oldest_kept = Utc::now() - chrono::Duration::days(KEPT_DAYS);
-    let millis = u64::try_from(oldest_kept.timestamp_millis()).unwrap_or_default();
-    let before = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
-    tx.execute(
-        "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE id < $1 ORDER BY id LIMIT $2)",
-        &[&before, &FORGOTTEN_AT_ONCE],
-    )
-    .await?;
-    Ok(())
+/// How many letters are older, counted to `at_most`.
+pub async fn count_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (SELECT FROM mail WHERE id < $1 AND status <> 'queued' LIMIT $2) old";
+    Ok(tx.query_one(sql, &[&first_id_at(before), &at_most]).await?.get(0))
+}
+
+/// Forgets that at most so many older letters were written, and to whom.
+pub async fn forget_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
+    let sql = "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE id < $1 AND status <> 'queued' ORDER BY id LIMIT $2)";
+    tx.execute(sql, &[&first_id_at(before), &at_most]).await
 }
 
 fn shortened(reason: &str) -> String {

@@ -4,5 +4,6 @@ pub mod audit_trail;
 pub mod dashboard;
 pub mod notices;
 pub mod plan;
+pub mod retention;
 pub mod search;
 pub mod settings;

@@ -110,3 +110,9 @@ ids! {
     /// One HTTP request, as told to the caller in `X-Request-ID`.
     RequestId,
 }
+
+/// The smallest `UUIDv7` of an instant: ids are in the order of their time, so a bound on them reads only what it is about.
+pub fn first_id_at(at: chrono::DateTime<chrono::Utc>) -> Uuid {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}

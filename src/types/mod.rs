@@ -25,7 +25,7 @@ pub use ids::{
     ImportId, InboundId, InstallationId, JobId, LcpId, LedgerEntryId, MessageId, NapId, NoticeId, OutageId,
     PaymentId, PlanId, ReceiptId, RecipientListId, RefundId, ReportFileId, ReportScheduleId, RequestId,
     RoleId, RouterId, SenderId, SessionId, ShiftId, SplitterId, StaffId, SubscriberLoginId,
-    SubscriberSessionId, SubscriptionId, SuppressionId, TemplateId, TenantId, TicketId, VisitId,
+    SubscriberSessionId, SubscriptionId, SuppressionId, TemplateId, TenantId, TicketId, VisitId, first_id_at,
 };
 pub use money::{CURRENCIES, Currency};
 pub use schema_name::SchemaName;

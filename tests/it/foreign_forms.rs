@@ -355,6 +355,7 @@ const WITHOUT: &[&str] = &[
     "/settings/support",
     "/settings/support/:id/end",
     "/settings/support/allowed",
+    "/settings/retention",
     "/settings/sandbox",
     "/settings/sandbox/remove",
     "/settings/takeouts",

@@ -9,7 +9,10 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Api, Server, Settings, Tenant, mailbox::until, sql, tenant, tenant_on, text};
+use crate::{
+    harness::{Answer, Api, Server, Settings, Tenant, mailbox::until, sql, tenant, tenant_on, text},
+    retention::night,
+};
 
 pub const IMPORTS: &str = "/api/v1/customers/imports";
 const BOUNDARY: &str = "a-boundary-of-the-tests";
@@ -524,20 +527,11 @@ async fn a_file_is_forgotten_in_time() {
             )
             .await
             .unwrap();
-        let job =
-            "UPDATE public.job SET due_at = now() WHERE kind = 'forget_import_file' AND tenant_id::text = $1";
-        client.execute(job, &[&acme.id]).await.unwrap();
-    };
-    let due = async || {
-        let job = "SELECT count(*) FROM public.job WHERE kind = 'forget_import_file' AND tenant_id::text = $1 AND due_at <= now()";
-        let row = client.query_one(job, &[&acme.id]).await.unwrap();
-        (row.get::<_, i64>(0) == 0).then_some(())
+        night(&acme).await;
     };
     age(29).await;
-    until("a look at the file", due).await;
     assert_eq!(number(&acme, "SELECT count(*) FROM file").await, 1);
     age(31).await;
-    until("a look at the file", due).await;
     assert_eq!(number(&acme, "SELECT count(*) FROM file").await, 0);
     assert_eq!(number(&acme, "SELECT count(*) FROM customer_import_error").await, 0);
     let kept = api.get(&format!("{IMPORTS}/{id}")).await.expect(200);

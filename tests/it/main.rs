@@ -84,6 +84,7 @@ mod reports;
 mod reports_by_hand;
 mod reports_demo;
 mod reset;
+mod retention;
 mod roles;
 mod roles_compared;
 mod routers;

@@ -279,8 +279,7 @@ async fn a_maker_that_died_is_followed_and_old_files_go() {
 #[tokio::test]
 async fn heavy_work_leaves_room_for_what_people_wait_for() {
     let server = Server::own("heavy", Settings::default()).await;
-    let (one, two, three) =
-        (tenant_on(server.clone()).await, tenant_on(server.clone()).await, tenant_on(server.clone()).await);
+    let (one, two, three) = (tenant_on(server).await, tenant_on(server).await, tenant_on(server).await);
     let mut holder = sql(&server.database).await;
     let held = holder.transaction().await.unwrap();
     let tables = format!("{}.takeout_part, {}.takeout_part", one.schema().await, two.schema().await);

@@ -215,26 +215,3 @@ async fn the_bell_tells_those_who_may_and_counts_what_is_unread() {
     api.post("/api/v1/notices/read", json!({"newest": newest})).await.expect(204);
     assert_eq!(api.get("/api/v1/notices").await.expect(200)["unread"], 0);
 }
-
-#[tokio::test]
-async fn old_notices_go_when_new_ones_come() {
-    let tenant = tenant().await;
-    let api = tenant.api().await;
-    let schema = tenant.schema().await;
-    let client = sql(&tenant.server.database).await;
-    client
-        .batch_execute(&format!(
-            "INSERT INTO {schema}.notice (id, permission, text, created_at) SELECT gen_random_uuid(), 'visits.plan', \
-             'Old', now() - make_interval(days => n) FROM generate_series(85, 95) AS n"
-        ))
-        .await
-        .unwrap();
-    let ana = customer(&api, "Ana", "Cruz").await;
-    let body = visit(&ana, None, "2026-12-01T01:00:00Z", "2026-12-01T02:00:00Z");
-    let id = text(&api.post("/api/v1/visits", body).await.expect(201), "/id");
-    api.post(&format!("/api/v1/visits/{id}/status"), json!({"status": "missed"})).await.expect(200);
-    let left = format!("SELECT count(*) FROM {schema}.notice WHERE created_at < now() - interval '90 days'");
-    assert_eq!(client.query_one(&left, &[]).await.unwrap().get::<_, i64>(0), 0);
-    let kept = format!("SELECT count(*) FROM {schema}.notice WHERE text = 'Old'");
-    assert_eq!(client.query_one(&kept, &[]).await.unwrap().get::<_, i64>(0), 5);
-}

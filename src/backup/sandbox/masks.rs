@@ -206,6 +206,7 @@ pub const MASKED: &[Table] = &[
     ("recipient_list", EVERYTHING, &[("created_by", Name)]),
     ("refund", EVERYTHING, &[("reference", Code), ("reason", Text), ("refunded_by_label", Name)]),
     ("report_schedule", EVERYTHING, &[("failure", Text), ("created_by_label", Name)]),
+    ("retention", EVERYTHING, &[("changed_by", Name)]),
     ("router", EVERYTHING, &[("serial_number", Code), ("mac_address", Mac), ("notes", Text)]),
     ("router_move", EVERYTHING, &[("note", Text), ("moved_by", Name)]),
     (

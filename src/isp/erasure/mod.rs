@@ -7,6 +7,7 @@
 
 mod api;
 mod certificate;
+mod former;
 mod job;
 mod model;
 mod pages;
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use api::ErasuresApi;
+pub use former::{count_before, erase_before};
 pub use job::handlers;
 pub use pages::pages;
 

@@ -449,6 +449,7 @@ pub const KEPT: &[(&str, &str)] = &[
     ("refresh_token", "staff's"),
     ("refund", "goes by the control plane"),
     ("report_schedule", "settings"),
+    ("retention", "settings"),
     ("role", "settings"),
     ("router", "devices; searched"),
     ("send_rate", "counts"),

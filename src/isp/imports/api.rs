@@ -307,7 +307,7 @@ impl ImportsApi {
     /// Upload a file of customers, with their installations and plans if it has them.
     ///
     /// The file is read and kept, and its columns are matched with fields as far as their headers say. Nothing is imported
-    /// before the import is started. The file is forgotten 30 days after the import has ended.
+    /// before the import is started. The file is forgotten some days after the import has ended: 30, unless `/retention` says otherwise.
     #[oai(path = "/customers/imports", method = "post")]
     async fn upload_customer_import(
         &self,

@@ -5,7 +5,7 @@
 //! stays as it is, so that a file can be run twice. It lies above customers, plant, installations, plans and billing, and changes
 //! them by their rules alone.
 //!
-//! Owns `customer_import`, `customer_import_error` and `customer_import_match`, and the jobs `import_customers` and `forget_import_file`.
+//! Owns `customer_import`, `customer_import_error` and `customer_import_match`, and the job `import_customers`.
 
 mod api;
 mod batch;
@@ -27,6 +27,7 @@ use crate::access::NavItem;
 
 pub use api::ImportsApi;
 pub use pages::pages;
+pub use rules::{count_files_before, forget_files_before};
 pub use run::handlers;
 
 /// The navigation's entry.

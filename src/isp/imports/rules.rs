@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -30,8 +30,6 @@ use crate::{
 
 /// The kind of job that works an import through.
 pub const JOB: &str = "import_customers";
-/// The kind of job that forgets an import's file in time.
-pub const FORGET_JOB: &str = "forget_import_file";
 /// What files of imports are kept as.
 const PURPOSE: &str = "customer_import";
 /// Rows kept for the page on which columns are matched.
@@ -39,8 +37,6 @@ const SAMPLE_ROWS: usize = 10;
 const FILE_NAME_MAX: usize = 150;
 /// The column that the failed rows have more than the file.
 const ERROR_COLUMN: &str = "Import error";
-/// How long an import's file is kept once it has ended.
-const KEEP: TimeDelta = TimeDelta::days(30);
 
 /// A table in memory weighs many times its file, so only so many are read at once.
 static READERS: Semaphore = Semaphore::const_new(2);
@@ -88,7 +84,6 @@ pub async fn upload(db: &Db, by: &By, file_name: &str, content: Vec<u8>) -> Resu
         import.file =
             Some(files::keep(tx, &by.tenant, PURPOSE, &import.file_name, media_type, &content).await?);
         store::insert_import(tx, &import, by.staff()).await?;
-        jobs::enqueue(tx, FORGET_JOB, import.id.0, import.created_at + KEEP).await?;
         let after = json!({ "rows": import.counts.total, "bytes": content.len() });
         by.record(tx, event("customer_import.uploaded", &import, Some(after))).await?;
         Ok(import)
@@ -350,23 +345,25 @@ pub async fn failed_csv(db: &Db, tenant: &Tenant, id: ImportId) -> Result<NamedF
     .await
 }
 
-/// Forgets an import's file thirty days after it has ended (or was left lying), with the rows kept of it; the counts stay.
-/// Answers when to look again, if it is not time yet.
-pub async fn forget_file(db: &Db, tenant: &Tenant, id: ImportId) -> Result<Option<DateTime<Utc>>> {
-    db.in_tenant(tenant, async |tx| {
-        let Some(import) = store::lock_import(tx, id).await? else { return Ok(None) };
-        let Some(file) = import.file else { return Ok(None) };
-        let from =
-            if import.is_busy() { Utc::now() } else { import.finished_at.unwrap_or(import.created_at) };
-        let due = from + KEEP;
-        if due > Utc::now() {
-            return Ok(Some(due));
-        }
+/// How many files of imports are older, counted to `at_most`.
+pub async fn count_files_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    store::count_with_file(tx, before, at_most).await
+}
+
+/// Forgets at most so many files of imports that ended (or were left lying) before, with the rows kept of them; the counts stay.
+pub async fn forget_files_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
+    let ids = store::list_with_file(tx, before, at_most).await?;
+    let mut forgotten = 0;
+    for id in ids {
+        let Some(import) = store::lock_import(tx, id).await?.filter(|import| !import.is_busy()) else {
+            continue;
+        };
+        let Some(file) = import.file else { continue };
         store::update_forgotten(tx, id).await?;
         files::forget(tx, file).await?;
-        let forgotten = event("customer_import.file_forgotten", &import, None);
-        audit::record(tx, &Actor::system(), None, forgotten).await?;
-        Ok(None)
-    })
-    .await
+        let gone = event("customer_import.file_forgotten", &import, None);
+        audit::record(tx, &Actor::system(), None, gone).await?;
+        forgotten += 1;
+    }
+    Ok(forgotten)
 }

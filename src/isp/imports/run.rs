@@ -13,7 +13,7 @@ use super::{
     matching::Twins,
     model::{Choices, Import, State},
     places::{Naps, PortTwins},
-    rules::{self, FORGET_JOB, JOB},
+    rules::{self, JOB},
     store,
 };
 use crate::{
@@ -31,19 +31,8 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// After so many attempts an import is given up and says so.
 const ATTEMPTS_MAX: i32 = 6;
 
-/// Gives the worker the jobs of importing customers and of forgetting the files.
+/// Gives the worker the job of importing customers.
 pub fn handlers(runner: &mut Runner, db: &Db) {
-    let forgetting = db.clone();
-    runner.on(
-        FORGET_JOB,
-        Arc::new(move |tenant, job| {
-            let db = forgetting.clone();
-            Box::pin(async move {
-                let again = rules::forget_file(&db, &tenant, ImportId(job.subject)).await?;
-                Ok(again.map_or(Next::Done, Next::Again))
-            })
-        }),
-    );
     let db = db.clone();
     runner.on(
         JOB,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -283,6 +284,24 @@ pub async fn list_matches(
         .iter()
         .map(|row| (row.get("customer_id"), u32::try_from(row.get::<_, i32>("line")).unwrap_or_default()))
         .collect())
+}
+
+macro_rules! old_with_file {
+    () => {
+        "FROM customer_import WHERE file_id IS NOT NULL AND status NOT IN ('queued', 'running') \
+         AND coalesce(finished_at, created_at) < $1"
+    };
+}
+
+pub async fn count_with_file(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql = concat!("SELECT count(*) FROM (SELECT ", old_with_file!(), " LIMIT $2) old");
+    Ok(tx.query_one(sql, &[&before, &at_most]).await?.get(0))
+}
+
+/// Imports whose file is older, the oldest first.
+pub async fn list_with_file(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<Vec<ImportId>> {
+    let sql = concat!("SELECT id ", old_with_file!(), " ORDER BY id LIMIT $2");
+    Ok(tx.query(sql, &[&before, &at_most]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Lets go of an import's file, its first rows and its failed rows; the counts stay.

@@ -39,7 +39,7 @@ use crate::access::{NavItem, rights};
 pub use api::ReportsApi;
 pub use cards::cards;
 pub use pages::pages;
-pub use schedule::{ReportFilesApi, ReportSchedulesApi, handlers};
+pub use schedule::{ReportFilesApi, ReportSchedulesApi, count_files_before, forget_files_before, handlers};
 
 rights! { "Reports", PERMISSIONS:
     ViewCollection = "reports.collection", "reports.read", "Daily collection", "See what was taken and given back.", for [Cashier, Viewer];

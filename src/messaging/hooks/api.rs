@@ -249,7 +249,7 @@ impl HooksApi {
 impl HooksApi {
     /// List providers' calls.
     ///
-    /// Newest first. Those that were read are kept for 30 days, of refused ones the newest 200 of each account.
+    /// Newest first. Those that were read are kept as `/retention` says, of refused ones the newest 200 of each account.
     #[oai(path = "/hook-calls", method = "get")]
     async fn list_hook_calls(
         &self,

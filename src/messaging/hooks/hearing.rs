@@ -63,7 +63,6 @@ pub async fn hear_stored(messaging: &Messaging, tenant: &Tenant) -> Result<Next>
     let (orphans, due) = db
         .in_tenant(tenant, async |tx| {
             let orphans = receipts::look_again(tx).await?;
-            store::sweep(tx).await?;
             Ok((orphans, store::next_due(tx).await?))
         })
         .await?;

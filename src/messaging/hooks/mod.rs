@@ -40,6 +40,7 @@ pub use intake::mount;
 pub use pages::pages;
 pub use polling::watch;
 pub use receipts::meet;
+pub use store::{count_calls, count_inbound, delete_calls, delete_inbound};
 
 rights! { "Messages", PERMISSIONS:
     ViewHooks = "hooks.view", "hooks.read", "View what comes in", "See what people wrote, and what providers told about messages.", for [Support];

@@ -12,13 +12,11 @@ use crate::{
     db::TenantTx,
     error::Result,
     messaging::Channel,
-    types::{AccountId, HookCallId, InboundId},
+    types::{AccountId, HookCallId, InboundId, first_id_at},
 };
 
 /// So many refused calls of one account are kept: whoever makes them up must not fill the tables.
 const REFUSED_KEPT: i64 = 200;
-/// How long a call is kept that was read.
-const KEPT_DAYS: i32 = 30;
 const SWEPT: i64 = 500;
 
 pub async fn insert(tx: &TenantTx, account: AccountId, call: &NewCall) -> Result<()> {
@@ -54,12 +52,33 @@ pub async fn keep_few_refused(tx: &TenantTx, account: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Takes calls away that were read long ago. How many it were.
-pub async fn sweep(tx: &TenantTx) -> Result<u64> {
+/// How many calls are older and were read, counted to `at_most`.
+pub async fn count_calls(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (SELECT FROM hook_call WHERE received_at < $1 AND status IN ('done', 'refused') LIMIT $2) old";
+    Ok(tx.query_one(sql, &[&before, &at_most]).await?.get(0))
+}
+
+pub async fn delete_calls(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
     tx.execute(
-        "DELETE FROM hook_call WHERE id IN (SELECT id FROM hook_call WHERE received_at < now() - make_interval(days => $1) \
+        "DELETE FROM hook_call WHERE id IN (SELECT id FROM hook_call WHERE received_at < $1 \
          AND status IN ('done', 'refused') ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        &[&KEPT_DAYS, &SWEPT],
+        &[&before, &at_most],
+    )
+    .await
+}
+
+/// How much of what people wrote is older, counted to `at_most`.
+pub async fn count_inbound(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql =
+        "SELECT count(*) FROM (SELECT FROM inbound_message WHERE id < $1 AND received_at < $2 LIMIT $3) old";
+    Ok(tx.query_one(sql, &[&first_id_at(before), &before, &at_most]).await?.get(0))
+}
+
+pub async fn delete_inbound(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM inbound_message WHERE id IN (SELECT id FROM inbound_message WHERE id < $1 AND received_at < $2 \
+         ORDER BY id LIMIT $3)",
+        &[&first_id_at(before), &before, &at_most],
     )
     .await
 }

@@ -14,6 +14,7 @@ mod job;
 mod lane;
 pub mod lists;
 mod model;
+mod old;
 mod pages;
 mod recur;
 mod rules;
@@ -42,6 +43,7 @@ pub use expand::people;
 pub use lane::{Lane, PARKED};
 pub use lists::ListsApi;
 pub use model::{Ask, Given, Place, Said, To};
+pub use old::{count_before, forget_before};
 pub use pages::{
     AudienceChoices, DeliveryRow, EstimateBox, Progress, delivery_row, instant, pages, progress_of,
     segment_of, value_of,

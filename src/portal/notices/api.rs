@@ -84,7 +84,7 @@ fn person(by: &ApiUser<SignedIn>) -> Result<StaffId> {
 impl NoticesApi {
     /// List one's notices.
     ///
-    /// The lines of the permissions that one holds, newest first, kept for 90 days.
+    /// The lines of the permissions that one holds, newest first, kept as `/retention` says.
     #[oai(path = "/notices", method = "get")]
     async fn list_notices(
         &self,

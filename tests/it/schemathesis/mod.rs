@@ -121,6 +121,7 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.see("DELETE /takeouts/{id}", &takeout).await;
     walk.see("GET /takeouts", "").await;
     walk.sandbox().await;
+    walk.retention().await;
     walk.trail().await;
     walk.call("PATCH /company", "", json!({"area_word": "Barangay"})).await;
 

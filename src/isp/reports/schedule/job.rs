@@ -1,4 +1,4 @@
-//! The standing job that makes what is due, and forgets what is old.
+//! The standing job that makes what is due.
 
 use std::sync::Arc;
 
@@ -22,7 +22,6 @@ use crate::{
 pub const KIND: &str = "reports.schedule";
 const PURPOSE: &str = "report";
 /// What was made is kept so long.
-const KEPT_DAYS: i64 = 90;
 /// While there are schedules the job looks at least so often: the provider's zone may change.
 const LOOKS: Duration = Duration::hours(1);
 
@@ -49,7 +48,6 @@ async fn run(db: &Db, tenant: &Tenant) -> Result<Next> {
             db.in_tenant(tenant, async |tx| store::write_failure(tx, schedule.id, &said).await).await?;
         }
     }
-    forget(db, tenant).await?;
     let now = Utc::now();
     let active = schedules.iter().filter(|schedule| schedule.draft.is_active);
     let next = active.filter_map(|schedule| schedule.draft.rhythm.next(now, zone)).min();
@@ -83,17 +81,6 @@ async fn make(db: &Db, tenant: &Tenant, schedule: &Schedule, day: NaiveDate) -> 
         let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
         let new = NewFile { schedule: &locked, due_on: day, range: asked.range, file, name: &name, size };
         store::insert_file(tx, &new).await
-    })
-    .await
-}
-
-async fn forget(db: &Db, tenant: &Tenant) -> Result<()> {
-    let before = Utc::now() - Duration::days(KEPT_DAYS);
-    db.in_tenant(tenant, async |tx| {
-        for file in store::delete_files(tx, before).await? {
-            files::forget(tx, file).await?;
-        }
-        Ok(())
     })
     .await
 }

@@ -13,3 +13,4 @@ mod store;
 pub use api::{ReportFilesApi, ReportSchedulesApi};
 pub use job::handlers;
 pub use pages::pages;
+pub use rules::{count_files_before, forget_files_before};

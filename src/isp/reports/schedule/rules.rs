@@ -1,6 +1,6 @@
 //! What may be done with schedules and with what was made.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::{
     job,
@@ -128,4 +128,18 @@ pub async fn file(tx: &TenantTx, by: &By, id: ReportFileId) -> Result<File> {
         .filter(|made| rules::get(&made.report).is_ok_and(|report| by.may(report.permission)));
     let made = made.ok_or(Error::not_found("file"))?;
     files::get(tx, made.file).await
+}
+
+/// How many files were made before, counted to `at_most`.
+pub async fn count_files_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    store::count_files(tx, before, at_most).await
+}
+
+/// Forgets at most so many files that were made before.
+pub async fn forget_files_before(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<u64> {
+    let gone = store::delete_files(tx, before, at_most).await?;
+    for file in &gone {
+        files::forget(tx, *file).await?;
+    }
+    Ok(u64::try_from(gone.len()).unwrap_or_default())
 }

@@ -232,13 +232,19 @@ pub async fn find_file(tx: &TenantTx, id: ReportFileId) -> Result<Option<Made>> 
     Ok(row.as_ref().map(made_of))
 }
 
-/// Forgets what was made before `before`; so many at once.
-pub async fn delete_files(tx: &TenantTx, before: DateTime<Utc>) -> Result<Vec<FileId>> {
+/// How much was made before, counted to `at_most`.
+pub async fn count_files(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<i64> {
+    let sql = "SELECT count(*) FROM (SELECT FROM report_file WHERE made_at < $1 LIMIT $2) old";
+    Ok(tx.query_one(sql, &[&before, &at_most]).await?.get(0))
+}
+
+/// Forgets what was made before; their files are still to go.
+pub async fn delete_files(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) -> Result<Vec<FileId>> {
     let rows = tx
         .query(
-            "DELETE FROM report_file WHERE id IN (SELECT id FROM report_file WHERE made_at < $1 ORDER BY made_at LIMIT 1000) \
+            "DELETE FROM report_file WHERE id IN (SELECT id FROM report_file WHERE made_at < $1 ORDER BY made_at LIMIT $2) \
              RETURNING file_id",
-            &[&before],
+            &[&before, &at_most],
         )
         .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

@@ -115,6 +115,14 @@ pub async fn upload(tx: &TenantTx, by: &By, name: &str, content: &[u8]) -> Resul
     Ok(kept)
 }
 
+/// Forgets a file that nothing names any more.
+pub async fn let_go(tx: &TenantTx, id: FileId) -> Result<()> {
+    if files::hold(tx, &[id], &[IN_USE]).await?.is_empty() {
+        return Ok(());
+    }
+    files::forget(tx, id).await
+}
+
 async fn find(tx: &TenantTx, id: FileId) -> Result<Attached> {
     only(files::described(tx, &[id], &[UNUSED, IN_USE]).await?)
 }
