@@ -65,7 +65,7 @@ use crate::{
         messages::{self, FileLinks, ListsApi, MessagesApi},
         policy::{self, PolicyApi},
         suppression::{self, Links, SuppressionsApi},
-        templates::{self, TemplatesApi},
+        templates::{self, LibraryApi, TemplatesApi},
     },
     outbound::Outbound,
     platform::{self, Captcha, SignupDoor},
@@ -366,7 +366,7 @@ impl App {
                 CampaignsApi::new(self.messaging.clone()),
                 PolicyApi::new(db.clone()),
             ),
-            TemplatesApi::new(self.messaging.clone()),
+            (TemplatesApi::new(self.messaging.clone()), LibraryApi::new(self.messaging.clone())),
             SuppressionsApi::new(self.messaging.clone()),
             HooksApi::new(db.clone()),
             AccountsApi::new(self.messaging.clone()),
@@ -453,6 +453,7 @@ impl App {
         platform::invoice_pages(&mut table);
         platform::alert_pages(&mut table);
         platform::announcement_pages(&mut table);
+        platform::library_pages(&mut table);
         invoicing::pages(&mut table);
         invoicing::mount(&mut table, &self.invoicing);
         access::well_known(&mut table, &self.access);

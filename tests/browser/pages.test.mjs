@@ -120,7 +120,12 @@ before(async () => {
   await page.getByRole("button", { name: "Save" }).click();
   await page.waitForURL("**/console/invoices");
   ids["/pay"] = await buyCredit(page, server.at(SLUG));
-  for (const stem of ["/console/people", "/console/tenants", "/console/plans", "/console/invoices"]) {
+  await page.goto(`${server.base}/console/library/new`);
+  await page.locator("#name").fill("Reminder");
+  await page.locator("#text").fill("Hi {{ first_name }}");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Offer it to all providers" }).click();
+  for (const stem of ["/console/people", "/console/tenants", "/console/plans", "/console/invoices", "/console/library"]) {
     await page.goto(`${server.base}${stem}`);
     ids[stem] = (await page.content()).match(new RegExp(`${stem}/([0-9a-f-]{36})`))?.[1];
   }

@@ -52,6 +52,8 @@ const PATHS: &[(&str, &str)] = &[
     ("/roles/", "roles"),
     ("/settings/channels/", "message-accounts"),
     ("/settings/domains/", "domains"),
+    // The library is everybody's, and no provider's id is one of it.
+    ("/templates/library/", "templates"),
     ("/templates/", "templates"),
     ("/account/sessions/", "sessions"),
     ("/settings/support/", "grants"),
@@ -369,6 +371,7 @@ const WITHOUT: &[&str] = &[
     "/suppressions",
     "/suppressions/:id/lift",
     "/suppressions/import",
+    "/templates/library/:id/take",
     "/templates",
     "/templates/:id",
     "/templates/:id/archive",

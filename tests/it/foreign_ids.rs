@@ -216,6 +216,10 @@ impl Operation<'_> {
     /// The collection that an id belongs to.
     fn collection(&self, name: &str) -> String {
         let rest = self.path.strip_prefix("/api/v1/").unwrap();
+        // The library is everybody's, and no provider's id is one of it.
+        if rest.starts_with("template-library/") {
+            return "templates".to_owned();
+        }
         // Of a part of the customers.
         if name == "id" && !rest.contains("/{") {
             return "areas".to_owned();

@@ -101,6 +101,7 @@ mod support;
 mod suppression;
 mod takeouts;
 mod telemetry;
+mod template_library;
 mod templates;
 mod tickets;
 mod tls;

@@ -1,11 +1,15 @@
 //! What messages say: words per channel and language, put together for each recipient, and kept as versions that are approved.
 //!
-//! Owns `message_template`, `template_version` and `template_default`. The tenant's own language is `policy`'s.
+//! Owns `message_template`, `template_version` and `template_default`, and `public.library_template` ([`library`]). The tenant's own
+//! language is `policy`'s.
 
 mod api;
 mod composer;
 mod editor;
 mod language;
+pub mod library;
+mod library_api;
+mod library_pages;
 mod model;
 mod pages;
 mod preview;
@@ -21,6 +25,7 @@ use crate::access::{NavItem, rights};
 
 pub use api::TemplatesApi;
 pub use composer::{ComposeError, Composer};
+pub use library_api::LibraryApi;
 pub use model::{KNOWN, Version, is_name};
 pub use pages::pages;
 pub use rules::{approved, default_for, version};

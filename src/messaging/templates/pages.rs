@@ -10,7 +10,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::{
-    ApproveTemplates, EditTemplates, ViewTemplates, editor,
+    ApproveTemplates, EditTemplates, ViewTemplates, editor, library_pages,
     model::{Filter, KNOWN, State, Template, Written},
     preview::{self, Who},
     rules,
@@ -43,6 +43,7 @@ pub fn pages(table: &mut RouteTable) {
     table.page::<ApproveTemplates>(Method::POST, "/templates/:id/decision", decide);
     table.page::<ApproveTemplates>(Method::POST, "/templates/:id/default", set_default);
     editor::pages(table);
+    library_pages::pages(table);
 }
 
 pub(super) fn may<R: Right>(user: &PageUser) -> bool {

@@ -149,6 +149,13 @@ pub async fn list_versions(
     tx.query(sql, &[&id, &before, &limit.and_one()]).await?.iter().map(written_of).collect()
 }
 
+/// Whether a template in use has this name.
+pub async fn is_named(tx: &TenantTx, name: &str) -> Result<bool> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM message_template WHERE lower(name) = lower($1) AND NOT is_archived)";
+    Ok(tx.query_one(sql, &[&name]).await?.get(0))
+}
+
 pub async fn insert(tx: &TenantTx, id: TemplateId, name: &str, description: &str) -> Result<()> {
     let done = tx
         .execute(

@@ -180,6 +180,7 @@ const NAVIGATION: &[(&str, &[Entry])] = &[(
         entry("Invoices", "/console/invoices", "billing"),
         entry("Alerts", "/console/alerts", "bell"),
         entry("Announcements", "/console/announcements", "campaigns"),
+        entry("Library", "/console/library", "document"),
         entry("Work", "/console/work", "refresh"),
         entry("Senders", "/console/senders", "send"),
         entry("People", "/console/people", "staff"),

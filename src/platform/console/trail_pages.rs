@@ -16,7 +16,7 @@ use crate::{
 
 const PATH: &str = "/console/log";
 const PAGE: Limit = Limit::of(50);
-const KINDS: [(&str, &str); 10] = [
+const KINDS: [(&str, &str); 11] = [
     ("tenant.", "Providers"),
     ("signup.", "Sign-ups"),
     ("invoice.", "Invoices"),
@@ -26,6 +26,7 @@ const KINDS: [(&str, &str); 10] = [
     ("console.", "Sign-ins"),
     ("sender.", "Senders"),
     ("alert.", "Alerts"),
+    ("library.", "Library of texts"),
     ("platform.", "Settings and announcements"),
 ];
 

@@ -122,6 +122,7 @@ async fn a_tenants_api_is_what_its_document_says() {
     walk.see("GET /takeouts", "").await;
     walk.sandbox().await;
     walk.retention().await;
+    walk.library(&sql(&server.database).await).await;
     walk.trail().await;
     walk.call("PATCH /company", "", json!({"area_word": "Barangay"})).await;
 

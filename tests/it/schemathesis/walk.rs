@@ -352,6 +352,15 @@ impl Walk {
         self.see("DELETE /sandbox", "").await;
     }
 
+    /// What the platform offers, and a copy of it.
+    pub async fn library(&mut self, client: &Client) {
+        let offered = "INSERT INTO public.library_template (id, name, channels, language, text, is_offered, changed_by)
+             VALUES (gen_random_uuid(), 'Offered', '{sms}', 'en', 'Hi {{ first_name }}', true, 'Test') RETURNING id";
+        let id: uuid::Uuid = client.query_one(offered, &[]).await.unwrap().get(0);
+        self.see("GET /template-library", "").await;
+        self.see("POST /template-library/{id}/copies", &id.to_string()).await;
+    }
+
     /// How long what is kept: longer than ever, so that nothing of the walk goes.
     pub async fn retention(&mut self) {
         self.see("GET /retention", "").await;
