@@ -94,6 +94,7 @@ async fn usual_rows(tenant: &Tenant) {
 #[tokio::test]
 async fn what_nobody_asked_to_keep_goes_in_its_usual_time() {
     let (tenant, other) = (tenant().await, tenant().await);
+    other.api().await.patch(PATH, json!({"letters": 730})).await.expect(200);
     usual_rows(&tenant).await;
     usual_rows(&other).await;
     let api = tenant.api().await;
@@ -208,7 +209,8 @@ async fn old_tickets_are_emptied_and_people_who_left_are_erased() {
          UPDATE {schema}.ticket SET status = 'resolved', resolved_at = now() - interval '89 days' WHERE title = 'Young words';
          UPDATE {schema}.ticket SET updated_at = now() - interval '200 days' WHERE title = 'Open words';
          UPDATE {schema}.customer SET status = 'terminated', updated_at = now() - interval '91 days' WHERE id <> '{stays}';
-         UPDATE {schema}.customer_account SET balance = -5 WHERE customer_id = '{owes}'"
+         INSERT INTO {schema}.customer_account (customer_id, balance) VALUES ('{owes}', -5)
+            ON CONFLICT (customer_id) DO UPDATE SET balance = -5"
     );
     client.batch_execute(&aged).await.unwrap();
     api.patch(PATH, json!({"tickets": 90, "former_customers": 90})).await.expect(200);

@@ -52,7 +52,7 @@ async fn a_text_is_offered_taken_and_from_then_on_the_providers_own() {
     assert_eq!(text(&theirs.get(PATH).await.expect(200), "/items/0/id"), id);
     let taken = api.post(&copies, json!({})).await.expect(201);
     assert_eq!((&taken["name"], &taken["state"]), (&json!("Due"), &json!("draft")));
-    assert_eq!(taken["channels"], json!(["email", "sms"]));
+    assert_eq!(taken["channels"], json!(["sms", "email"]));
     assert_eq!(api.post(&copies, json!({})).await.expect(201)["name"], "Due 2");
     let own = format!("/api/v1/templates/{}", text(&taken, "/id"));
     let version = api.get(&format!("{own}/versions/1")).await.expect(200);

@@ -11,6 +11,7 @@ import { startLive } from "./live.js";
 import { startPalette } from "./palette.js";
 import { startPasskeys } from "./passkeys.js";
 import { startSince } from "./since.js";
+import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme-switch.js";
 import { startToasts } from "./toasts.js";
 import { bulk } from "./bulk.js";
@@ -27,6 +28,7 @@ startPalette(htmx);
 startKeys();
 startBoard();
 startSince();
+startTabs();
 startLive(htmx);
 
 Alpine.data("bulk", bulk);

@@ -31,6 +31,7 @@ struct Row {
     label: &'static str,
     /// What goes, and what may be said.
     help: String,
+    placeholder: &'static str,
     may_stay: bool,
 }
 
@@ -56,14 +57,10 @@ fn rows() -> Vec<Row> {
     KINDS
         .iter()
         .map(|kind| {
-            let range = format!("{} to {} days", grouped(kind.least.into()), grouped(kind.most.into()));
-            let rest = if kind.may_stay() { "; empty: until you delete it." } else { "." };
-            Row {
-                name: kind.name,
-                label: kind.label,
-                help: format!("{} {range}{rest}", kind.help),
-                may_stay: kind.may_stay(),
-            }
+            let (least, most) = (grouped(kind.least.into()), grouped(kind.most.into()));
+            let help = format!("{} {least} to {most} days.", kind.help);
+            let placeholder = if kind.may_stay() { "for ever" } else { "" };
+            Row { name: kind.name, label: kind.label, help, placeholder, may_stay: kind.may_stay() }
         })
         .collect()
 }

@@ -1,0 +1,9 @@
+// Where tabs do not fit, they scroll: the current one is brought into sight.
+export function startTabs() {
+  for (const tabs of document.querySelectorAll(".tabs")) {
+    const current = tabs.querySelector("[aria-current]");
+    if (current && tabs.scrollWidth > tabs.clientWidth) {
+      tabs.scrollLeft = current.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
+    }
+  }
+}
