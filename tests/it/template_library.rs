@@ -81,7 +81,7 @@ async fn a_text_is_offered_taken_and_from_then_on_the_providers_own() {
     console.get(&page).await.expect_status(404);
     let log = console.get("/console/log").await.text();
     for said in
-        ["library.created", "library.offered", "library.changed", "library.withdrawn", "library.deleted"]
+        ["Library created", "Library offered", "Library changed", "Library withdrawn", "Library deleted"]
     {
         assert!(log.contains(said), "{said}");
     }

@@ -3,7 +3,6 @@
 //!
 //! Owns `public.library_template`.
 
-use serde_json::json;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -252,5 +251,5 @@ fn must_be_there(changed: u64) -> Result<()> {
 }
 
 async fn tell(tx: &ControlTx, who: &Operator, action: &str, name: &str) -> Result<()> {
-    note(tx, who, Deed { detail: Some(json!({ "text": name })), ..Deed::on(action, name) }).await
+    note(tx, who, Deed::on(action, name)).await
 }
