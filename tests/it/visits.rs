@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PASSWORD, sql, tenant, text},
+    harness::{PASSWORD, tenant, text},
     installations::customer,
 };
 
