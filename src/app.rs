@@ -208,19 +208,7 @@ impl App {
             outbound,
             platform_post.clone(),
         )?;
-        let console = platform::Console {
-            access: access.clone(),
-            db: parts.db.clone(),
-            registry: parts.registry.clone(),
-            settings: parts.settings.clone(),
-            invoicing: invoicing.clone(),
-            door: platform::staff::Door::new(
-                parts.db.clone(),
-                parts.store.as_ref(),
-                parts.registry.sightings().clone(),
-            )
-            .await?,
-        };
+        let console = open_console(&parts, &access, &invoicing).await?;
         let alerts = platform::Alerts::new(
             parts.registry.clone(),
             parts.settings.clone(),
@@ -529,6 +517,20 @@ impl App {
     pub fn openapi(&self, platform: bool) -> Value {
         if platform { self.platform_routes().document } else { self.tenant_routes().document }
     }
+}
+
+/// What the console's pages work with.
+async fn open_console(parts: &Parts, access: &Access, invoicing: &Invoicing) -> Result<platform::Console> {
+    let (db, registry) = (parts.db.clone(), parts.registry.clone());
+    let sightings = registry.sightings().clone();
+    Ok(platform::Console {
+        access: access.clone(),
+        door: platform::staff::Door::new(db.clone(), parts.store.as_ref(), sightings).await?,
+        db,
+        registry,
+        settings: parts.settings.clone(),
+        invoicing: invoicing.clone(),
+    })
 }
 
 async fn open_messaging(parts: &Parts, keys: &TenantKeys, outbound: &Outbound) -> Result<Messaging> {

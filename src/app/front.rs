@@ -98,13 +98,7 @@ impl Front {
         if let Place::Tenant { tenant, .. } = &place {
             seen.tenant = Some(tenant.clone());
         }
-        let extensions = request.extensions_mut();
-        extensions.insert(seen.origin.clone());
-        extensions.insert(seen.standing.clone());
-        extensions.insert(seen.route.clone());
-        extensions.insert(seen.caller.clone());
-        extensions.insert(self.app.access.clone());
-        extensions.insert(self.app.limits.clone());
+        self.equip(&mut request, seen);
         let surface = match &place {
             Place::Platform => {
                 seen.is_platform = true;
@@ -159,6 +153,17 @@ impl Front {
         }
         request.extensions_mut().insert(place);
         surface.call(request).await.map_err(web::from_poem)
+    }
+
+    /// Gives a request what is known of it, and what its guards need.
+    fn equip(&self, request: &mut Request, seen: &Seen) {
+        let extensions = request.extensions_mut();
+        extensions.insert(seen.origin.clone());
+        extensions.insert(seen.standing.clone());
+        extensions.insert(seen.route.clone());
+        extensions.insert(seen.caller.clone());
+        extensions.insert(self.app.access.clone());
+        extensions.insert(self.app.limits.clone());
     }
 
     async fn probe(&self, request: &Request, seen: &Seen) -> Result<Option<Response>> {

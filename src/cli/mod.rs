@@ -234,14 +234,14 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
         Command::User(command) => user::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Message(command) => Box::pin(message::run(command, global)).await,
-        Command::Sender(command) => sender::run(command, global).await,
+        Command::Sender(command) => Box::pin(sender::run(command, global)).await,
         Command::Credit(command) => sender::credit(command, global).await,
         Command::Platform(command) => platform::run(command, global).await,
         Command::Backup(args) => archives::back_up(args, global).await,
         Command::Restore(args) => archives::restore(args, global).await,
         Command::Demo(args) => demo::run(args, global).await,
         Command::VerifyIsolation(args) => {
-            verify_isolation::run(args, global.settings_for_command().await).await
+            Box::pin(verify_isolation::run(args, global.settings_for_command().await)).await
         }
         Command::Doctor(args) => Box::pin(doctor::run(args, global)).await,
         Command::Config(command) => settings::run(command, global),

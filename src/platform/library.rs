@@ -78,7 +78,7 @@ struct TextPage {
 }
 
 fn typed(form: &Form) -> Result<OfferText> {
-    let channels = form.all("channels").map(|word| word.parse::<Channel>());
+    let channels = form.all("channels").map(str::parse::<Channel>);
     let subject = Some(form.get("subject").trim().to_owned()).filter(|line| !line.is_empty());
     OfferText {
         name: form.get("name").to_owned(),
@@ -112,7 +112,7 @@ fn page(
 
 fn chosen_of(form: &Form) -> Vec<&'static str> {
     let parsed = form.all("channels").filter_map(|word| word.parse::<Channel>().ok());
-    parsed.map(|channel| channel.as_str()).collect()
+    parsed.map(Channel::as_str).collect()
 }
 
 #[handler]
@@ -143,7 +143,7 @@ async fn create(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
 async fn show(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let known = library::find(&user.console.db, id_of(&id, "text of the library")?).await?;
     let text = &known.text;
-    let form = FormView::empty(&format!("{PATH}/{}", known.id), &FIELDS)
+    let form = FormView::empty(format!("{PATH}/{}", known.id), &FIELDS)
         .with("name", &text.name)
         .with("description", &text.description)
         .with("language", &text.language)

@@ -26,7 +26,7 @@ fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
 /// Words that begin with `lastmile_`, behind this.
 fn words_behind(text: &str, before: &str) -> BTreeSet<String> {
     let start = format!("{before}lastmile_");
-    let rest = text.match_indices(&start).map(|(at, _)| &text[at + before.len()..]);
+    let rest = text.match_indices(&start).filter_map(|(at, _)| text.get(at + before.len()..));
     rest.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
 }
 

@@ -195,7 +195,7 @@ impl Sightings {
 async fn insert(db: &Db, seen: &HashMap<Sighting, i64>) -> Result<()> {
     // Always in one order, so that processes that write at once never wait for each other crosswise.
     let mut rows: Vec<(&Sighting, i64)> = seen.iter().map(|(sighting, amount)| (sighting, *amount)).collect();
-    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    rows.sort_by_key(|(sighting, _)| *sighting);
     let minutes: Vec<DateTime<Utc>> = rows
         .iter()
         .map(|(one, _)| DateTime::from_timestamp(one.minute.saturating_mul(60), 0).unwrap_or_default())

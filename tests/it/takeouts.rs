@@ -297,7 +297,7 @@ async fn heavy_work_leaves_room_for_what_people_wait_for() {
     let mut browser = three.server.browser(&three.host);
     browser.get("/forgot").await.expect_status(200);
     browser.post("/forgot", &[("email", &three.owner_email)]).await;
-    letter_to(&server, &three.owner_email, 1).await;
+    letter_to(server, &three.owner_email, 1).await;
     let (all, made_now) = jobs().await;
     assert_eq!((all, made_now.max(1)), (2, 1));
     held.rollback().await.unwrap();

@@ -5,6 +5,14 @@ use serde_json::json;
 use crate::harness::{Server, Settings, tenant_on, text};
 
 const PATH: &str = "/api/v1/template-library";
+const GOOD: [(&str, &str); 6] = [
+    ("name", "Due"),
+    ("language", "en"),
+    ("channels", "sms"),
+    ("channels", "email"),
+    ("subject", "Your bill"),
+    ("text", "Hi {{ first_name }}, {{ amount }} is due."),
+];
 
 #[tokio::test]
 async fn a_text_is_offered_taken_and_from_then_on_the_providers_own() {
@@ -14,34 +22,10 @@ async fn a_text_is_offered_taken_and_from_then_on_the_providers_own() {
     let (api, theirs) = (one.api().await, two.api().await);
     let console = &mut staff.browser;
     console.get("/console/library/new").await.expect_status(200);
-    let wrong = [("name", ""), ("language", "xx-"), ("channels", "sms"), ("text", "Hi")];
-    assert!(console.post("/console/library", &wrong).await.text().contains("A language is a tag"));
-    let odd = [
-        ("name", "Due"),
-        ("language", "en"),
-        ("channels", "email"),
-        ("channels", "sms"),
-        ("text", "{{ first_name"),
-    ];
-    let refused = console.post("/console/library", &odd).await;
-    refused.expect_status(422);
-    assert_eq!(refused.text().matches("class=\"field-error\"").count(), 1, "{}", refused.text());
-    console
-        .post("/console/library", &[("name", "Due"), ("language", "en"), ("text", "Hi")])
-        .await
-        .expect_status(422);
-    let good = [
-        ("name", "Due"),
-        ("language", "en"),
-        ("channels", "sms"),
-        ("channels", "email"),
-        ("subject", "Your bill"),
-        ("text", "Hi {{ first_name }}, {{ amount }} is due."),
-    ];
-    let made = console.post("/console/library", &good).await;
+    let made = console.post("/console/library", &GOOD).await;
     made.expect_status(303);
     let page = made.header("location").to_owned();
-    console.post("/console/library", &good).await.expect_status(422);
+    console.post("/console/library", &GOOD).await.expect_status(422);
     // Nobody sees a draft.
     assert_eq!(api.get(PATH).await.expect(200)["items"], json!([]));
     let id = page.rsplit('/').next().unwrap().to_owned();
@@ -85,9 +69,34 @@ async fn a_text_is_offered_taken_and_from_then_on_the_providers_own() {
     {
         assert!(log.contains(said), "{said}");
     }
+    assert!(server.terminate());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_text_is_named_and_who_only_looks_writes_none() {
+    let server = Server::own("library_wrong", Settings::default()).await;
+    let mut staff = server.staff("support_admin").await;
+    let console = &mut staff.browser;
+    console.get("/console/library/new").await.expect_status(200);
+    let wrong = [("name", ""), ("language", "xx-"), ("channels", "sms"), ("text", "Hi")];
+    assert!(console.post("/console/library", &wrong).await.text().contains("A language is a tag"));
+    let odd = [
+        ("name", "Due"),
+        ("language", "en"),
+        ("channels", "email"),
+        ("channels", "sms"),
+        ("text", "{{ first_name"),
+    ];
+    let refused = console.post("/console/library", &odd).await;
+    refused.expect_status(422);
+    assert_eq!(refused.text().matches("class=\"field-error\"").count(), 1, "{}", refused.text());
+    console
+        .post("/console/library", &[("name", "Due"), ("language", "en"), ("text", "Hi")])
+        .await
+        .expect_status(422);
     let mut reader = server.staff("read_only").await;
     reader.browser.get("/console/library").await.expect_status(200);
     reader.browser.get("/console/library/new").await.expect_status(403);
-    reader.browser.post("/console/library", &good).await.expect_status(403);
+    reader.browser.post("/console/library", &GOOD).await.expect_status(403);
     assert!(server.terminate());
 }

@@ -89,7 +89,7 @@ pub async fn run(args: DoctorArgs, global: &Global) -> Result<()> {
     match global.settings_for_command().await {
         Ok(settings) => {
             findings.ok("settings", "readable");
-            examine(&mut findings, settings, args.proxy).await;
+            Box::pin(examine(&mut findings, settings, args.proxy)).await;
         }
         Err(error) => {
             findings.problem("settings", error.to_string(), "Mend the file or variable that is named.");
