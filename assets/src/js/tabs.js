@@ -2,8 +2,8 @@
 export function startTabs() {
   for (const tabs of document.querySelectorAll(".tabs")) {
     const current = tabs.querySelector("[aria-current]");
-    if (current && tabs.scrollWidth > tabs.clientWidth) {
-      tabs.scrollLeft = current.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
-    }
+    if (!current || tabs.scrollWidth <= tabs.clientWidth) continue;
+    const [outer, inner] = [tabs.getBoundingClientRect(), current.getBoundingClientRect()];
+    tabs.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
   }
 }
