@@ -3,7 +3,7 @@
 # Homebrew (not tried on a Mac). Says what it is going to install before it does; does nothing when nothing is missing.
 #
 #   infra/setup.sh run     PostgreSQL's programs, a C compiler, Node.js
-#   infra/setup.sh test    the same, a browser and Python for the tests
+#   infra/setup.sh test    the same; a browser, Python, nginx and a certificate authority (pebble) for the tests
 #
 # Rust is not installed: it belongs to the user, not to the machine.
 set -euo pipefail
@@ -103,6 +103,8 @@ list_missing() {
     if [ "$mode" = test ]; then
         has_browser || missing+=(browser)
         { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(venv)
+        has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx)
+        has pebble || missing+=(pebble)
     fi
 }
 
@@ -157,8 +159,26 @@ apt_install_postgres() {
     trap - EXIT
 }
 
+# Debian's package starts a server on port 80, now and at every boot. The tests start their own.
+apt_install_nginx() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        apt_install nginx-light
+    else
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+        apt_install nginx-light
+        as_root rm -f "$policy"
+        trap - EXIT
+    fi
+    if has systemctl; then
+        as_root systemctl disable --quiet nginx || true
+    fi
+}
+
 install_with_apt() {
-    local thing packages=() postgres=no npm=no
+    local thing packages=() postgres=no nginx=no npm=no
     say 'Reading the package lists (apt-get update).'
     as_root apt-get update -q
     for thing in "${missing[@]}"; do
@@ -180,11 +200,17 @@ install_with_apt() {
             packages+=(chromium)
             ;;
         venv) packages+=(python3-venv) ;;
+        nginx) nginx=yes ;;
+        pebble) packages+=(pebble) ;;
         esac
     done
     if [ "$postgres" = yes ]; then
         say 'Installing postgresql (its programs only: no cluster is made or started).'
         apt_install_postgres
+    fi
+    if [ "$nginx" = yes ]; then
+        say 'Installing nginx-light (its program only: no server is started).'
+        apt_install_nginx
     fi
     if [ ${#packages[@]} -gt 0 ]; then
         say "Installing ${packages[*]}."
@@ -210,6 +236,7 @@ install_with_brew() {
         node | npm) brew install node ;;
         browser) brew install --cask google-chrome ;;
         venv) brew install python ;;
+        nginx | pebble) brew install "$thing" ;;
         esac
     done
 }

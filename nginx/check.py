@@ -225,6 +225,10 @@ def check_plain(front, check):
     check.that("http to the API is refused, not redirected", ask(f"api.{BASE}")[0] == 403, ask(f"api.{BASE}"))
     found = ask(CUSTOM, "/.well-known/acme-challenge/token")
     check.that("an ACME challenge is answered over http", found[0] == 200 and found[2] == b"token.thumbprint", found)
+    status, answer, body = ask(CUSTOM, "/.well-known/acme-challenge/of-the-program")
+    check.that("a challenge without a file is the program's", status == 200 and json.loads(body)["path"] == "/.well-known/acme-challenge/of-the-program"
+               and "strict-transport-security" not in answer, (status, answer))
+    check.that("nothing else of the program is served over http", ask(CUSTOM, "/.well-known/jwks.json")[0] == 308)
     found = ask(CUSTOM, "/.well-known/acme-challenge/../../../secret")
     check.that("nothing beside the challenges is", found[0] != 200, found)
 

@@ -30,6 +30,7 @@ use crate::{
         sandbox::{self, SandboxApi, Sandboxes},
         takeouts::{self, Takeouts, TakeoutsApi},
     },
+    certificates::Orders,
     config::Settings,
     db::{Db, LoginRoles, PoolSettings, Server},
     error::Result,
@@ -165,6 +166,8 @@ pub struct App {
     pub invoicing: Invoicing,
     /// What the platform's people are told of by itself.
     pub alerts: platform::Alerts,
+    /// Orders certificates of tenants' own domains, where the settings name an authority.
+    pub orders: Option<Orders>,
     /// What the console of the platform works with.
     pub console: platform::Console,
     /// What is asked of those who sign up.
@@ -215,6 +218,7 @@ impl App {
             pages.clone(),
             platform_post.clone(),
         );
+        let orders = open_orders(&parts, &tenant_keys).await?;
         let anchor = anchor_key(parts.store.as_ref()).await?;
         let bell = Arc::new(Notify::new());
         let hub = Hub::default();
@@ -231,6 +235,7 @@ impl App {
             messaging,
             invoicing,
             alerts,
+            orders,
             signup_door,
             console,
             hub,
@@ -531,6 +536,12 @@ async fn open_console(parts: &Parts, access: &Access, invoicing: &Invoicing) -> 
         settings: parts.settings.clone(),
         invoicing: invoicing.clone(),
     })
+}
+
+async fn open_orders(parts: &Parts, keys: &TenantKeys) -> Result<Option<Orders>> {
+    let settings = &parts.settings;
+    let (db, keys) = (parts.db.clone(), keys.clone());
+    Orders::open(&settings.acme, &settings.outbound, db, keys, parts.store.as_ref()).await
 }
 
 async fn open_messaging(parts: &Parts, keys: &TenantKeys, outbound: &Outbound) -> Result<Messaging> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
+mod acme;
 mod alerts;
 mod errors;
 mod payments;
@@ -25,6 +26,7 @@ mod signups;
 #[cfg(test)]
 mod tests;
 
+pub use acme::AcmeSettings;
 pub use alerts::AlertSettings;
 pub use errors::ErrorSettings;
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
@@ -64,6 +66,7 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub map: MapSettings,
     pub tenants: TenantSettings,
+    pub acme: AcmeSettings,
     pub payments: PaymentSettings,
     pub signups: SignupSettings,
     pub alerts: AlertSettings,
@@ -296,6 +299,7 @@ impl Default for Settings {
             tenants: TenantSettings::default(),
             payments: PaymentSettings::default(),
             signups: SignupSettings::default(),
+            acme: AcmeSettings::default(),
             alerts: AlertSettings::default(),
             dev: DevSettings::default(),
         }
@@ -486,6 +490,7 @@ impl Settings {
         if self.mail.kind == MailKind::Smtp && self.mail.url.is_none() {
             return Err(Error::invalid("mail.url", "required", "mail.kind = smtp needs mail.url."));
         }
+        self.acme.check()?;
         self.alerts.check()?;
         let limits = &self.limits;
         let zero = [

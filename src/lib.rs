@@ -6,6 +6,7 @@ mod access;
 mod app;
 mod audit;
 mod backup;
+mod certificates;
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its terminal")]
 mod cli;
 mod config;

@@ -13,7 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use reqwest::{Client, ClientBuilder, Response, header::HeaderMap};
+use reqwest::{Certificate, Client, ClientBuilder, Response, header::HeaderMap};
 use serde_json::Value;
 use url::Url;
 
@@ -77,6 +77,12 @@ impl Failure {
 impl Outbound {
     pub fn new(settings: &OutboundSettings) -> Result<Self> {
         Self::build(settings, Guard::new(settings)?, |client| client)
+    }
+
+    /// The same, for a server whose certificate may come from an authority of this PEM file as well.
+    pub fn trusting(settings: &OutboundSettings, pem: &[u8]) -> Result<Self> {
+        let roots = Certificate::from_pem_bundle(pem).internal()?;
+        Self::build(settings, Guard::new(settings)?, |client| client.tls_certs_merge(roots.clone()))
     }
 
     fn build(

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{App, Role, processes::Process};
 use crate::{
     audit::{PlatformSealer, Sealer},
+    certificates::{Folder, Orders},
     error::Result,
     platform,
     tenancy::{self, Registry},
@@ -24,6 +25,7 @@ const KEY_USE_EVERY: Duration = Duration::from_secs(2);
 const SIGHTINGS_EVERY: Duration = Duration::from_secs(2);
 const ALERTS_EVERY: Duration = Duration::from_secs(3);
 const PROCESSES_EVERY: Duration = Duration::from_secs(1);
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);
 
 /// Runs `work` now and then until told to stop. A failure is logged and tried again at the next turn.
@@ -85,7 +87,8 @@ pub async fn work(app: App, stop: CancellationToken) {
         app.dispatcher().run(stop.clone()),
         every("warm schemas", WARM_EVERY, stop.clone(), move || keep_warm(warm.clone())),
         every("closing tenants", SWEEP_EVERY, stop.clone(), move || finish_closing(closing.clone())),
-        every("domains", SWEEP_EVERY, stop, move || recheck_domains(domains.clone())),
+        every("domains", SWEEP_EVERY, stop.clone(), move || recheck_domains(domains.clone())),
+        order_certificates(app.orders.clone(), stop),
     );
 }
 
@@ -102,6 +105,27 @@ async fn recheck_domains(app: App) -> Result<()> {
     tenancy::recheck_domains(&app.parts.registry, &app.dns, hours).await.map(drop)
 }
 
+/// Where the settings name an authority.
+async fn order_certificates(orders: Option<Orders>, stop: CancellationToken) {
+    let Some(orders) = orders else { return };
+    every("certificates", CERTIFICATES_EVERY, stop, || {
+        let orders = orders.clone();
+        async move { orders.round().await }
+    })
+    .await;
+}
+
+/// Where the settings name the proxy's folder on this machine.
+async fn lay_certificates_down(app: App, stop: CancellationToken) {
+    let Some(path) = app.parts.settings.acme.folder.clone() else { return };
+    let folder = Folder::new(app.parts.db.clone(), app.tenant_keys.clone(), path);
+    every("the proxy's certificates", CERTIFICATES_EVERY, stop, || {
+        let folder = folder.clone();
+        async move { folder.round().await }
+    })
+    .await;
+}
+
 /// What a process does beside its requests.
 pub async fn attend(app: App, role: Role, stop: CancellationToken) {
     let access = app.access.clone();
@@ -110,6 +134,7 @@ pub async fn attend(app: App, role: Role, stop: CancellationToken) {
     let seen = registry.clone();
     tokio::join!(
         share_limits(sharer, role, stop.clone()),
+        lay_certificates_down(app.clone(), stop.clone()),
         every("use of API keys", KEY_USE_EVERY, stop.clone(), move || {
             let access = access.clone();
             async move {

@@ -21,7 +21,8 @@ use crate::{
     error::{Error, Result},
     tenancy::{Place, Tenant, plans::Metric},
     web::{
-        self, CallerNote, ContentPolicy, Origin, PageMeta, RouteNote, Routed, StandingNote, TrustedProxies,
+        self, CallerNote, ContentPolicy, Host, Origin, PageMeta, RouteNote, Routed, StandingNote,
+        TrustedProxies,
     },
 };
 
@@ -176,13 +177,17 @@ impl Front {
             "/internal/tls-allowed" => {
                 Some(probes::tls_allowed(&self.app.parts, &seen.origin, request.uri().query()).await?)
             }
-            path => match path.strip_prefix("/static/") {
-                Some(file) => {
+            path => {
+                if let Some(file) = path.strip_prefix("/static/") {
                     seen.route.set("/static/{path}".into());
                     Some(self.app.pages.assets().serve(file)?)
+                } else if let Some(token) = path.strip_prefix("/.well-known/acme-challenge/") {
+                    seen.route.set("/.well-known/acme-challenge/{token}".into());
+                    Some(probes::acme_challenge(&self.app.parts, &seen.host, token).await?)
+                } else {
+                    None
                 }
-                None => None,
-            },
+            }
         })
     }
 
@@ -321,6 +326,11 @@ impl Front {
         }
     }
 
+    fn is_below_base(&self, host: &str) -> bool {
+        let base = self.app.parts.settings.base_domain.as_str();
+        Host::parse(host).is_ok_and(|host| host.as_str() == base || host.label_under(base).is_some())
+    }
+
     fn finish(&self, response: &mut Response, seen: &Seen) {
         self.allow(response, seen);
         let headers = response.headers_mut();
@@ -353,8 +363,13 @@ impl Front {
             HeaderValue::from_static("geolocation=(self), camera=(), microphone=()"),
         );
         if self.app.parts.settings.is_https() {
-            let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+            // What else lies below a domain of the tenant's own is the tenant's business.
+            let year = if self.is_below_base(&seen.host) {
+                "max-age=31536000; includeSubDomains"
+            } else {
+                "max-age=31536000"
+            };
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(year));
         }
         if let Some(standing) = seen.standing.get() {
             standing.tell(response);

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::Parts;
 use crate::{
+    certificates,
     error::{Error, Result},
     tenancy,
-    web::{Authority, Origin, Routed, Surface},
+    web::{Authority, Host, Origin, Routed, Surface},
 };
 
 /// Set when the server has been told to stop: it finishes what runs and says that it is not ready for more.
@@ -43,6 +44,10 @@ pub fn listed() -> Vec<Routed> {
         one("/static/{path}", Authority::Anyone("the same files for everybody".into())),
         one("/.well-known/jwks.json", Authority::Anyone("public keys".into())),
         one("/internal/tls-allowed", Authority::Loopback),
+        one(
+            "/.well-known/acme-challenge/{token}",
+            Authority::Anyone("what an authority looks for, public by its nature".into()),
+        ),
     ]
 }
 
@@ -81,4 +86,15 @@ pub async fn tls_allowed(parts: &Parts, origin: &Origin, query: Option<&str>) ->
     } else {
         Err(Error::not_found("domain"))
     }
+}
+
+/// What a certificate authority is to find at a domain while an order is open (RFC 8555, 8.3).
+pub async fn acme_challenge(parts: &Parts, host: &str, token: &str) -> Result<Response> {
+    let missing = || Error::not_found("page");
+    let host = Host::parse(host).map_err(|_odd| missing())?;
+    let answer = certificates::answer_to(&parts.db, host.as_str(), token).await?.ok_or_else(missing)?;
+    Ok(Response::builder()
+        .content_type("application/octet-stream")
+        .header("cache-control", "no-store")
+        .body(answer))
 }

@@ -29,9 +29,11 @@ const CONTROL: &str = "control-plane.zip";
 
 /// What goes into the tenants' archives, or is made anew with their schemas.
 const NOT_OF_THE_CONTROL_PLANE: &[&str] = &[
+    "acme_challenge",
     "audit_anchor",
     "schema_pool",
     "tenant",
+    "tenant_certificate",
     "tenant_domain",
     "tenant_figure",
     "tenant_key",

@@ -28,6 +28,10 @@ impl Request {
         Self::new(Method::GET, url)
     }
 
+    pub fn head(url: Url) -> Self {
+        Self::new(Method::HEAD, url)
+    }
+
     pub fn post(url: Url) -> Self {
         Self::new(Method::POST, url)
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 use crate::{
+    certificates,
     db::Db,
     error::{Error, Result},
     tenancy,
@@ -72,6 +73,9 @@ impl Sources {
         }
         for (status, tenants) in &counts {
             self.metrics.set("lastmile_tenants", &[("status", status)], whole(*tenants));
+        }
+        for (state, certificates) in certificates::count_by_state(&self.db).await? {
+            self.metrics.set("lastmile_certificates", &[("state", state)], whole(certificates));
         }
         let standing = tenancy::standing(&self.db).await?;
         self.metrics.set("lastmile_migrations_behind", &[], whole(standing.behind + standing.failed));

@@ -48,6 +48,7 @@ pub(super) const METRICS: &[(Sort, &str, &str)] = &[
     (Sort::Counter, "lastmile_breakers_opened_total", "Accounts at providers that were taken out of use."),
     (Sort::Counter, "lastmile_sightings_total", "What alerts are judged by."),
     (Sort::Gauge, "lastmile_alerts_open", "Alerts that are open."),
+    (Sort::Gauge, "lastmile_certificates", "Certificates of providers' own domains by state."),
     (Sort::Gauge, "lastmile_build_info", "1, with the version as label."),
 ];
 

@@ -287,6 +287,7 @@ async fn remove(db: &Db, id: TenantId, schema: &SchemaName) -> Result<()> {
          SELECT 1 FROM public.tenant WHERE id = '{id}' AND status = 'closing' FOR UPDATE;
          {}
          DELETE FROM public.tenant_key WHERE tenant_id = '{id}';
+         DELETE FROM public.tenant_certificate WHERE tenant_id = '{id}';
          DELETE FROM public.tenant_domain WHERE tenant_id = '{id}';
          DELETE FROM public.job WHERE tenant_id = '{id}';
          DELETE FROM public.signup WHERE tenant_id = '{id}';

@@ -42,6 +42,11 @@ impl Resolver {
         &self.registry
     }
 
+    /// Whether this deployment orders certificates for tenants' own domains.
+    pub fn orders_certificates(&self) -> bool {
+        self.settings.acme.directory.is_some()
+    }
+
     /// BASE_DOMAIN and below first, then custom domains. Whatever names no tenant is 404.
     pub async fn place_of(&self, request: &Request) -> Result<Place> {
         let host = Host::of(request)?;

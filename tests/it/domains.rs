@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
 };
 
@@ -11,21 +11,30 @@ use tokio::net::UdpSocket;
 
 use crate::harness::{Server, Settings, between, tenant_on, text};
 
-/// A name server that knows TXT records, and says of every other name that it does not exist.
+/// A name server that knows TXT records and addresses, and says of every other name that it does not exist.
 #[derive(Clone, Default)]
-pub struct Zone(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Zone {
+    proofs: Arc<Mutex<BTreeMap<String, String>>>,
+    addresses: Arc<Mutex<BTreeMap<String, Ipv4Addr>>>,
+}
 
 impl Zone {
     pub fn set(&self, name: &str, value: &str) {
-        self.0.lock().unwrap().insert(name.to_owned(), value.to_owned());
+        self.proofs.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
-    fn clear(&self) {
-        self.0.lock().unwrap().clear();
+    /// Leads a name to an address.
+    pub fn point(&self, name: &str, address: Ipv4Addr) {
+        self.addresses.lock().unwrap().insert(name.to_owned(), address);
+    }
+
+    /// Forgets every proof.
+    pub fn clear(&self) {
+        self.proofs.lock().unwrap().clear();
     }
 
     /// Answers for as long as the test process lives.
-    async fn serve(&self) -> SocketAddr {
+    pub async fn serve(&self) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let zone = self.clone();
@@ -41,7 +50,7 @@ impl Zone {
         address
     }
 
-    /// RFC 1035 by hand: the header, the question as it came, and one TXT record where there is one.
+    /// RFC 1035 by hand: the header, the question as it came, and one record where there is one.
     fn answer(&self, query: &[u8]) -> Vec<u8> {
         let (mut at, mut labels) = (12, Vec::new());
         while query[at] != 0 {
@@ -49,20 +58,31 @@ impl Zone {
             labels.push(String::from_utf8_lossy(&query[at + 1..at + 1 + size]).to_lowercase());
             at += size + 1;
         }
-        let question = &query[12..at + 5];
-        let record = self.0.lock().unwrap().get(&labels.join(".")).cloned();
-        let code = if record.is_some() { 0 } else { 3 };
+        let (question, kind) = (&query[12..at + 5], query[at + 2]);
+        let name = labels.join(".");
+        let proof = self.proofs.lock().unwrap().get(&name).cloned();
+        let address = self.addresses.lock().unwrap().get(&name).copied();
+        let is_known = proof.is_some() || address.is_some();
+        let data = match kind {
+            TXT => proof.map(|value| [&[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()),
+            A => address.map(|address| address.octets().to_vec()),
+            _ => None,
+        };
+        let code = if is_known { 0 } else { 3 };
         let mut answer =
-            vec![query[0], query[1], 0x85, 0x80 | code, 0, 1, 0, u8::from(record.is_some()), 0, 0, 0, 0];
+            vec![query[0], query[1], 0x85, 0x80 | code, 0, 1, 0, u8::from(data.is_some()), 0, 0, 0, 0];
         answer.extend_from_slice(question);
-        if let Some(value) = record {
-            let size = u8::try_from(value.len()).unwrap();
-            answer.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, size + 1, size]);
-            answer.extend_from_slice(value.as_bytes());
+        if let Some(data) = data {
+            let size = u8::try_from(data.len()).unwrap();
+            answer.extend_from_slice(&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 0, 0, size]);
+            answer.extend_from_slice(&data);
         }
         answer
     }
 }
+
+const A: u8 = 1;
+const TXT: u8 = 16;
 
 pub async fn server(name: &str) -> (&'static Server, Zone) {
     server_with(name, Settings::default()).await

@@ -329,6 +329,7 @@ const WITHOUT: &[&str] = &[
     "/settings/company",
     "/settings/domains",
     "/settings/domains/:id/activate",
+    "/settings/domains/:id/certificate",
     "/settings/domains/:id/check",
     "/settings/domains/:id/remove",
     "/settings/address",

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, u32)] = &[
     // Floor 2: what is hidden, kept, due, told and remembered; on top of them who may.
     ("secrets", 20),
     ("files", 21),
+    ("certificates", 21),
     ("jobs", 21),
     ("events", 22),
     ("mail", 22),

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{Findings, PATIENCE};
 use crate::{
+    certificates,
     config::{MailKind, SecretStoreSettings, Settings},
     mail::Post,
 };
@@ -68,6 +69,35 @@ pub(super) async fn log_folder(findings: &mut Findings, settings: &Settings) {
     // It was just made; that it stays behind does no harm.
     drop(tokio::fs::remove_file(&probe).await);
     findings.ok("log folder", format!("{} is writable", dir.display()));
+}
+
+/// The authority that certificates are ordered from, and the folder that they are laid down in.
+pub(super) async fn acme(findings: &mut Findings, settings: &Settings) {
+    const CHECK: &str = "acme";
+    let Some(directory) = &settings.acme.directory else { return };
+    match timeout(PATIENCE, certificates::reach(&settings.acme, &settings.outbound)).await {
+        Ok(Ok(())) => findings.ok(CHECK, format!("{directory} answers")),
+        Ok(Err(error)) => {
+            findings.problem(CHECK, error.to_string(), "Check acme.directory, and acme.ca_certificates.")
+        }
+        Err(_late) => {
+            findings.problem(CHECK, format!("{directory} does not answer"), "Check acme.directory.")
+        }
+    }
+    let Some(folder) = &settings.acme.folder else { return };
+    let probe = folder.join(format!(".doctor-{}", std::process::id()));
+    if let Err(error) = tokio::fs::write(&probe, b"").await {
+        let detail = format!("{} cannot be written to: {error}", folder.display());
+        findings.problem(
+            CHECK,
+            detail,
+            "Make it, and let this user write into it; see operations.md, Custom domains.",
+        );
+        return;
+    }
+    // It was just made; that it stays behind does no harm.
+    drop(tokio::fs::remove_file(&probe).await);
+    findings.ok(CHECK, format!("{} is writable", folder.display()));
 }
 
 /// Room wherever this process writes. The database's own disk is on its own machine.

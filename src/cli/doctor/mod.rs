@@ -122,6 +122,7 @@ async fn examine(findings: &mut Findings, settings: Settings, proxy: Option<Sock
     around::mail(findings, &settings).await;
     around::names(findings, &settings).await;
     around::log_folder(findings, &settings).await;
+    around::acme(findings, &settings).await;
     around::disk(findings, &settings).await;
     match reach(&settings).await {
         Ok(client) => {

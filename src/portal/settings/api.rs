@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     access::{Access, ApiUser, By},
+    certificates::Certificate,
     config::Settings,
     error::{Error, Result},
     tenancy::{Dns, Domain, Registry},
@@ -213,6 +214,67 @@ struct DomainList {
     next_cursor: Option<String>,
 }
 
+/// Where a certificate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Enum)]
+#[serde(rename_all = "lowercase")]
+#[oai(rename_all = "lowercase")]
+enum CertificateStatus {
+    /// Ordered, or about to be.
+    Waiting,
+    /// There, and good. It is renewed by itself.
+    Held,
+    /// The authority refused the order. It is made again by itself, ever more seldom.
+    Refused,
+}
+
+/// What the certificate authority found wrong at the last order.
+#[derive(Debug, Serialize, Object)]
+struct CertificateProblem {
+    /// `not_reached`, `not_allowed`, `refused`, `rate_limited`, `authority_away` or `internal`.
+    code: String,
+    /// In the authority's own words.
+    detail: String,
+}
+
+/// The certificate that browsers are shown at a domain.
+#[derive(Debug, Serialize, Object)]
+#[oai(rename = "Certificate")]
+struct CertificateView {
+    status: CertificateStatus,
+    /// Until when the one that is held is good.
+    #[oai(nullable)]
+    ends_at: Option<DateTime<Utc>>,
+    /// When it was ordered last.
+    #[oai(nullable)]
+    tried_at: Option<DateTime<Utc>>,
+    /// When it is ordered next.
+    #[oai(nullable)]
+    next_order_at: Option<DateTime<Utc>>,
+    /// Of the last order; one that is held may have such a one when its renewal was refused.
+    #[oai(nullable)]
+    problem: Option<CertificateProblem>,
+}
+
+impl From<Option<Certificate>> for CertificateView {
+    fn from(known: Option<Certificate>) -> Self {
+        let Some(known) = known else {
+            let status = CertificateStatus::Waiting;
+            return Self { status, ends_at: None, tried_at: None, next_order_at: None, problem: None };
+        };
+        Self {
+            status: match &known.problem {
+                _ if known.is_good(Utc::now()) => CertificateStatus::Held,
+                Some(_) => CertificateStatus::Refused,
+                None => CertificateStatus::Waiting,
+            },
+            ends_at: known.ends_at,
+            tried_at: known.tried_at,
+            next_order_at: Some(known.due_at),
+            problem: known.problem.map(|(code, detail)| CertificateProblem { code, detail }),
+        }
+    }
+}
+
 /// A domain to add.
 #[derive(Debug, Object)]
 struct NewDomainBody {
@@ -286,6 +348,30 @@ impl SettingsApi {
     async fn activate_domain(&self, by: ApiUser<ManageSettings>, id: Path<Uuid>) -> Result<Json<DomainView>> {
         let active = domains::activate(&self.registry, &self.dns, &by, id.0.into()).await?;
         Ok(Json(active.try_into()?))
+    }
+
+    /// Show the certificate of a domain that is served. 404 where certificates are not ordered by this deployment.
+    #[oai(path = "/domains/:id/certificate", method = "get")]
+    async fn get_certificate(
+        &self,
+        by: ApiUser<ManageSettings>,
+        id: Path<Uuid>,
+    ) -> Result<Json<CertificateView>> {
+        let known = domains::certificate(&self.registry, &by, id.0.into()).await?;
+        self.settings.acme.directory.as_ref().ok_or(Error::not_found("certificate"))?;
+        Ok(Json(known.into()))
+    }
+
+    /// Order the certificate of a served domain again at once, five minutes after a refusal at the earliest.
+    #[oai(path = "/domains/:id/certificate", method = "post")]
+    async fn order_certificate(
+        &self,
+        by: ApiUser<ManageSettings>,
+        id: Path<Uuid>,
+    ) -> Result<Json<CertificateView>> {
+        domains::order_certificate_again(&self.registry, &by, id.0.into()).await?;
+        let known = domains::certificate(&self.registry, &by, id.0.into()).await?;
+        Ok(Json(known.into()))
     }
 
     /// Remove a domain. Visitors of it no longer reach the portal.

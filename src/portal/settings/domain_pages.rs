@@ -1,5 +1,6 @@
 //! The page of the company's own domains.
 
+use chrono::Utc;
 use poem::{
     Response, handler,
     http::{Method, StatusCode},
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::{ManageSettings, domains};
 use crate::{
     access::{CheckedForm, Guarded, PageUser},
+    certificates::Certificate,
     error::{Error, Result},
     tenancy::{Dns, Domain, Resolver},
     types::DomainId,
@@ -26,6 +28,7 @@ pub fn pages(table: &mut RouteTable) {
     table.page::<ManageSettings>(Method::POST, PATH, add_domain);
     table.page::<ManageSettings>(Method::POST, "/settings/domains/:id/check", check_domain);
     table.page::<ManageSettings>(Method::POST, "/settings/domains/:id/activate", activate_domain);
+    table.page::<ManageSettings>(Method::POST, "/settings/domains/:id/certificate", order_certificate);
     table.page::<ManageSettings>(Method::POST, "/settings/domains/:id/remove", remove_domain);
 }
 
@@ -47,12 +50,55 @@ struct DomainRow {
     txt_value: String,
     checked: Option<Moment>,
     problem: Option<&'static str>,
+    /// Of a domain that is served, where this deployment orders certificates.
+    certificate: Option<CertificateRow>,
     verify_action: String,
     activate_action: String,
     remove_action: String,
 }
 
-fn row_of(domain: Domain, zone: chrono_tz::Tz) -> DomainRow {
+#[derive(Serialize)]
+struct CertificateRow {
+    is_held: bool,
+    /// How bad the problem is: with a certificate at hand there is time.
+    tone: &'static str,
+    ends: Option<Moment>,
+    /// What came of the last order, and what to do.
+    problem: Option<&'static str>,
+    detail: String,
+    next_order: Option<Moment>,
+    order_action: String,
+}
+
+fn certificate_of(id: DomainId, known: Option<Certificate>, zone: chrono_tz::Tz) -> CertificateRow {
+    let order_action = format!("{PATH}/{id}/certificate");
+    let is_held = known.as_ref().is_some_and(|known| known.is_good(Utc::now()));
+    let moment = |at| Moment::at(at, zone);
+    let problem = known.as_ref().and_then(|known| known.problem.as_ref());
+    CertificateRow {
+        is_held,
+        tone: if is_held { "warning" } else { "error" },
+        ends: known.as_ref().and_then(|known| known.ends_at).map(moment),
+        problem: problem.map(|(code, _)| words_for(code)),
+        detail: problem.map(|(_, detail)| detail.clone()).unwrap_or_default(),
+        next_order: known.as_ref().map(|known| moment(known.due_at)),
+        order_action,
+    }
+}
+
+fn words_for(problem: &str) -> &'static str {
+    match problem {
+        "not_reached" => {
+            "The certificate authority did not find this portal under that name. Point the domain here, and nowhere else."
+        }
+        "not_allowed" => "A CAA record of this domain lets only other authorities issue certificates for it.",
+        "rate_limited" => "The certificate authority takes no more orders for this domain for now.",
+        "refused" => "The certificate authority refused the order.",
+        _ => "The certificate could not be ordered just now. You need not do anything.",
+    }
+}
+
+fn row_of(domain: Domain, certificate: Option<CertificateRow>, zone: chrono_tz::Tz) -> DomainRow {
     let (state, problem) = match domain.status.as_str() {
         "active" => ("active", None),
         "proved" => ("verified", None),
@@ -64,6 +110,7 @@ fn row_of(domain: Domain, zone: chrono_tz::Tz) -> DomainRow {
     DomainRow {
         state,
         problem,
+        certificate,
         checked: domain.checked_at.map(|at| Moment::at(at, zone)),
         verify_action: action("check"),
         activate_action: action("activate"),
@@ -82,12 +129,20 @@ async fn render(
     form: FormView,
 ) -> Result<Response> {
     let zone = user.tenant().time_zone.0;
-    let listed = domains::list(resolver.registry(), &user.by).await?;
+    let registry = resolver.registry();
+    let listed = domains::list(registry, &user.by).await?;
+    let known = domains::certificates(registry, &user.by).await?;
+    let row = |domain: Domain| {
+        let known = known.iter().find(|certificate| certificate.domain == domain.id).cloned();
+        let is_shown = resolver.orders_certificates() && domain.status == "active";
+        let certificate = is_shown.then(|| certificate_of(domain.id, known, zone));
+        row_of(domain, certificate, zone)
+    };
     let view = DomainsPage {
         settings_tab: "domains",
         cname_target: format!("{}.{}", user.tenant().slug, user.shell.base_domain),
         form,
-        domains: listed.into_iter().map(|domain| row_of(domain, zone)).collect(),
+        domains: listed.into_iter().map(row).collect(),
     };
     user.render_with(status, TEMPLATE, "Domains", &view)
 }
@@ -171,6 +226,20 @@ async fn activate_domain(
 ) -> poem::Result<Response> {
     let active = domains::activate(resolver.registry(), dns, &user.by, id.into()).await;
     told(&user, active.map(|domain| Flash::success(format!("{} is active.", domain.domain))))
+}
+
+#[handler]
+async fn order_certificate(
+    user: PageUser,
+    Path(id): Path<Uuid>,
+    Data(resolver): Data<&Resolver>,
+) -> poem::Result<Response> {
+    let ordered = domains::order_certificate_again(resolver.registry(), &user.by, id.into()).await;
+    told(
+        &user,
+        ordered
+            .map(|domain| Flash::success(format!("A certificate for {} is being ordered.", domain.domain))),
+    )
 }
 
 #[handler]

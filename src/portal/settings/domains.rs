@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     access::By,
     audit::Event,
+    certificates::{self, Certificate},
     db::TenantTx,
     error::{Error, Result},
     tenancy::{self, Dns, Domain, Registry, plans::Feature},
@@ -14,6 +15,41 @@ use crate::{
 /// The tenant's domains, by name.
 pub async fn list(registry: &Registry, by: &By) -> Result<Vec<Domain>> {
     registry.db().read_tenant(&by.tenant, async |tx| tenancy::list_domains(tx).await).await
+}
+
+/// What is known of the certificates of the tenant's domains.
+pub async fn certificates(registry: &Registry, by: &By) -> Result<Vec<Certificate>> {
+    registry.db().read_tenant(&by.tenant, async |tx| certificates::list_certificates(tx).await).await
+}
+
+/// The certificate of a domain that is served; none while its first order is still to be made.
+pub async fn certificate(registry: &Registry, by: &By, id: DomainId) -> Result<Option<Certificate>> {
+    registry
+        .db()
+        .read_tenant(&by.tenant, async |tx| {
+            served(tx, id).await?;
+            let listed = certificates::list_certificates(tx).await?;
+            Ok(listed.into_iter().find(|certificate| certificate.domain == id))
+        })
+        .await
+}
+
+/// Orders the certificate of a served domain again at once, after a refusal.
+pub async fn order_certificate_again(registry: &Registry, by: &By, id: DomainId) -> Result<Domain> {
+    registry
+        .db()
+        .in_tenant(&by.tenant, async |tx| {
+            let domain = served(tx, id).await?;
+            certificates::order_again(tx, id).await?;
+            record(tx, by, "domain.certificate_ordered", &domain, Some(&domain.status)).await?;
+            Ok(domain)
+        })
+        .await
+}
+
+async fn served(tx: &TenantTx, id: DomainId) -> Result<Domain> {
+    let domain = tenancy::get_domain(tx, id).await?;
+    if domain.status == "active" { Ok(domain) } else { Err(Error::not_found("certificate")) }
 }
 
 /// Adds a domain that is to be proved.

@@ -9,6 +9,7 @@ pub mod mailbox;
 pub mod passkey;
 mod people;
 mod postgres;
+pub mod proxy_server;
 mod server;
 
 pub use browser::{Browser, between};

@@ -211,7 +211,7 @@ impl Server {
 
 /// A watcher that holds the other end of a pipe to this process: when the pipe is let go of, or this process ends, however it ends,
 /// the server is killed.
-fn die_with_us(server: u32) -> Option<ChildStdin> {
+pub(super) fn die_with_us(server: u32) -> Option<ChildStdin> {
     let mut watcher = Command::new("sh")
         .args(["-c", &format!("cat >/dev/null; kill -9 {server}")])
         .stdin(Stdio::piped())

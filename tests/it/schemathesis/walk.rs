@@ -289,12 +289,20 @@ impl Walk {
         self.call("POST /api-keys", "", new).await;
     }
 
-    pub async fn domains(&mut self, zone: &domains::Zone) {
+    pub async fn domains(&mut self, zone: &domains::Zone, database: &Client) {
         let added = self.call("POST /domains", "", json!({"domain": "desk.kagayan.example"})).await;
         let id = text(&added, "/id");
         zone.set(&text(&added, "/proof_name"), &text(&added, "/proof_value"));
         self.call("POST /domains/{id}/check", &id, Value::Null).await;
         self.call("POST /domains/{id}/activate", &id, Value::Null).await;
+        // As if the refusal were a while ago.
+        let earlier = "UPDATE public.tenant_certificate SET tried_at = now() - interval '1 hour' WHERE problem IS NOT NULL";
+        until("the order was refused", async || {
+            (database.execute(earlier, &[]).await.unwrap() == 1).then_some(())
+        })
+        .await;
+        self.see("GET /domains/{id}/certificate", &id).await;
+        self.see("POST /domains/{id}/certificate", &id).await;
         let spare = self.make("POST /domains", json!({"domain": "spare.kagayan.example"})).await;
         self.call("DELETE /domains/{id}", &spare, Value::Null).await;
     }
