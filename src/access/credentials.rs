@@ -14,6 +14,7 @@ use poem::{Request, http::header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::{
     by::{By, Credential, Rights},
@@ -99,6 +100,8 @@ pub(super) struct Verified {
     /// When the person showed last that it is them; None for a key.
     proved_at: Option<i64>,
     browser: Option<Browser>,
+    /// The sign-in that an access token is of.
+    sign_in: Option<Uuid>,
     /// When its last use was written down.
     written_at: AtomicI64,
 }
@@ -138,6 +141,7 @@ impl Verified {
         }
     }
 }
+            sign_in: self.sign_in,
 
 pub(super) fn now() -> i64 {
     Utc::now().timestamp()
@@ -299,7 +303,7 @@ impl Access {
         let rights = support::rights_of(&self.0.catalogue, kind);
         let browser = Browser {
             session: SessionId(session),
-            staff: StaffId(uuid::Uuid::nil()),
+            staff: StaffId(Uuid::nil()),
             name: name.clone(),
             email,
             avatar: None,
@@ -323,6 +327,7 @@ impl Access {
     }
 
     async fn load_access_token(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
+            sign_in: None,
         let Some(claims) = self.0.keys.signing.verify(token, &self.issuer()).await? else { return Ok(None) };
         if claims.tid != tenant.id().0 {
             self.0.registry.sightings().foreign_credential(tenant.id(), TenantId(claims.tid));
@@ -335,7 +340,8 @@ impl Access {
             .await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let person = Person::of(&rows, row, &self.0.catalogue);
-        Ok(Some(person.verified(claims.exp, None, i64::MAX)))
+        let verified = person.verified(claims.exp, None, i64::MAX);
+        Ok(Some(Verified { sign_in: Some(claims.fam), ..verified }))
     }
 
     async fn load_key(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
@@ -360,6 +366,7 @@ impl Access {
         }))
     }
 
+            sign_in: None,
     /// A program that comes with a token of the tenant's outside issuer. 401 that says why for one that does not count.
     async fn load_machine(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
         let admitted = self.admit_machine(tenant, token).await?;
@@ -378,6 +385,7 @@ impl Access {
     }
 
     /// Remembers that the session was used, at most once a minute, without keeping the request waiting.
+            sign_in: None,
     fn touch(&self, tenant: &Tenant, known: &Verified, now: i64) {
         if let Some(browser) = &known.browser {
             browser.seen_at.store(now, Ordering::Relaxed);
@@ -494,3 +502,4 @@ impl Person {
         }
     }
 }
+            sign_in: None,

@@ -370,7 +370,7 @@ async fn end_session(user: PageUser, id: Path<String>) -> Result<Response> {
 
 #[handler]
 async fn end_others(user: PageUser) -> Result<Response> {
-    user.access.end_other_sessions(&user.by, user.session).await?;
+    user.access.end_other_sessions(&user.by, Some(user.session)).await?;
     Ok(user.then("/account", &Flash::success("All other sessions have ended.")))
 }
 

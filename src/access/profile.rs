@@ -65,9 +65,9 @@ impl ProfileChanges {
     }
 }
 
-fn person(by: &By) -> Result<StaffId> {
-    by.staff()
-        .ok_or_else(|| Error::forbidden("forbidden", "Only a person has a profile; a program has none."))
+/// The person who asks, or 403 for a program.
+pub(super) fn person(by: &By) -> Result<StaffId> {
+    by.staff().ok_or_else(|| Error::forbidden("forbidden", "Only a person has this; a program has none."))
 }
 
 /// Reads a PNG, JPEG, WebP or GIF, as a logo is read. Anything else, and anything too large, is 422.

@@ -292,12 +292,12 @@ pub(super) async fn sweep_sessions(tx: &TenantTx) -> Result<()> {
     Ok(())
 }
 
-/// Ends every API sign-in of a person.
-pub(super) async fn end_families(tx: &TenantTx, staff: StaffId) -> Result<u64> {
+/// Ends every API sign-in of a person but the one named.
+pub(super) async fn end_families(tx: &TenantTx, staff: StaffId, except: Option<Uuid>) -> Result<u64> {
     tx.execute(
         "UPDATE refresh_token SET revoked_at = now()
-         WHERE staff_id = $1 AND revoked_at IS NULL AND used_at IS NULL",
-        &[&staff],
+         WHERE staff_id = $1 AND revoked_at IS NULL AND used_at IS NULL AND family_id IS DISTINCT FROM $2",
+        &[&staff, &except],
     )
     .await
 }

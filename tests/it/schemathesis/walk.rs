@@ -192,6 +192,7 @@ impl Walk {
         let names = [("id", person.as_str()), ("right", "customers.view")];
         self.at("GET /staff/{id}/rights/{right}", &names, "", Value::Null).await;
         self.own_profile().await;
+        self.own_sessions(client, schema).await;
         self.see("DELETE /staff/{id}/sessions", &person).await;
         self.own_passkeys(client, schema).await;
         self.sso(client, schema).await;
@@ -227,6 +228,19 @@ impl Walk {
     }
 
     /// A passkey that the owner made in a browser.
+    /// Browsers that the owner left signed in.
+    async fn own_sessions(&mut self, client: &Client, schema: &str) {
+        let stay = format!(
+            "INSERT INTO {schema}.portal_session (id, token_hash, staff_id, expires_at)
+             VALUES (gen_random_uuid(), 'y', $1, now() + interval '1 day') RETURNING id"
+        );
+        let owner: uuid::Uuid = self.owner.parse().unwrap();
+        let stay: uuid::Uuid = client.query_one(&stay, &[&owner]).await.unwrap().get(0);
+        self.call("GET /me/sessions", "", Value::Null).await;
+        self.call("DELETE /me/sessions/{id}", &stay.to_string(), Value::Null).await;
+        self.call("DELETE /me/sessions", "", Value::Null).await;
+    }
+
     async fn own_passkeys(&mut self, client: &Client, schema: &str) {
         let made = format!(
             "INSERT INTO {schema}.passkey (id, staff_id, credential_id, host, name, credential)
