@@ -21,6 +21,7 @@ use super::{
     gate::{Access, PageCaller},
     keys::{self, Networks},
     machines::{self, Admitted},
+    profile_store::zone_of,
     right::Catalogue,
     shell::Frame,
     store,
@@ -31,7 +32,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     tenancy::{Epoch, Tenant},
-    types::{ApiKeyId, FileId, SessionId, StaffId, TenantId},
+    types::{ApiKeyId, FileId, SessionId, StaffId, TenantId, TimeZone},
     web::{CallerNote, Origin},
 };
 
@@ -99,9 +100,9 @@ pub(super) struct Verified {
     expires_at: i64,
     /// When the person showed last that it is them; None for a key.
     proved_at: Option<i64>,
-    browser: Option<Browser>,
     /// The sign-in that an access token is of.
     sign_in: Option<Uuid>,
+    browser: Option<Browser>,
     /// When its last use was written down.
     written_at: AtomicI64,
 }
@@ -112,6 +113,8 @@ struct Browser {
     name: String,
     email: String,
     avatar: Option<FileId>,
+    /// In which zone they read times; None for the tenant's.
+    zone: Option<TimeZone>,
     role: String,
     frame: Frame,
     seen_at: AtomicI64,
@@ -138,10 +141,10 @@ impl Verified {
             rights: self.rights.clone(),
             credential: self.credential,
             proved_at: self.proved_at,
+            sign_in: self.sign_in,
         }
     }
 }
-            sign_in: self.sign_in,
 
 pub(super) fn now() -> i64 {
     Utc::now().timestamp()
@@ -223,6 +226,7 @@ impl Access {
             name: browser.name.clone(),
             email: browser.email.clone(),
             avatar: browser.avatar,
+            zone: browser.zone,
             role: browser.role.clone(),
             must_enrol: known.must_enrol,
             frame: browser.frame.clone(),
@@ -284,6 +288,7 @@ impl Access {
             name: person.name.clone(),
             email: row.get("email"),
             avatar: row.get("avatar_file_id"),
+            zone: zone_of(row),
             role: person.roles.join(", "),
             frame: match person.must_enrol {
                 // Nothing of it would open.
@@ -307,6 +312,7 @@ impl Access {
             name: name.clone(),
             email,
             avatar: None,
+            zone: None,
             role: format!("Support, {}", kind.label().to_lowercase()),
             frame: Frame::of(&self.0.catalogue, &self.0.nav, &rights),
             seen_at: AtomicI64::new(now()),
@@ -321,13 +327,13 @@ impl Access {
             expires_at: expires_at.timestamp(),
             browser: Some(browser),
             proved_at: None,
+            sign_in: None,
             // Its last use is in the trail.
             written_at: AtomicI64::new(i64::MAX),
         }))
     }
 
     async fn load_access_token(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
-            sign_in: None,
         let Some(claims) = self.0.keys.signing.verify(token, &self.issuer()).await? else { return Ok(None) };
         if claims.tid != tenant.id().0 {
             self.0.registry.sightings().foreign_credential(tenant.id(), TenantId(claims.tid));
@@ -360,13 +366,13 @@ impl Access {
             networks: Networks::kept(&networks)?,
             expires_at: seconds(row.get("counts_until")),
             proved_at: None,
+            sign_in: None,
             browser: None,
             // Its use is counted, and written down with that.
             written_at: AtomicI64::new(i64::MAX),
         }))
     }
 
-            sign_in: None,
     /// A program that comes with a token of the tenant's outside issuer. 401 that says why for one that does not count.
     async fn load_machine(&self, tenant: &Tenant, token: &str) -> Result<Option<Verified>> {
         let admitted = self.admit_machine(tenant, token).await?;
@@ -379,13 +385,13 @@ impl Access {
             must_enrol: false,
             expires_at,
             proved_at: None,
+            sign_in: None,
             browser: None,
             written_at: AtomicI64::new(i64::MAX),
         }))
     }
 
     /// Remembers that the session was used, at most once a minute, without keeping the request waiting.
-            sign_in: None,
     fn touch(&self, tenant: &Tenant, known: &Verified, now: i64) {
         if let Some(browser) = &known.browser {
             browser.seen_at.store(now, Ordering::Relaxed);
@@ -497,9 +503,9 @@ impl Person {
             must_enrol: self.must_enrol,
             expires_at,
             proved_at: Some(self.proved_at),
+            sign_in: None,
             browser,
             written_at: AtomicI64::new(written_at),
         }
     }
 }
-            sign_in: None,

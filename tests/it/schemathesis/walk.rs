@@ -220,14 +220,14 @@ impl Walk {
     /// What the owner shows of themselves.
     async fn own_profile(&mut self) {
         self.call("GET /me/profile", "", Value::Null).await;
-        self.call("PATCH /me/profile", "", json!({"phone": "+639171234567"})).await;
+        let shown = json!({"phone": "+639171234567", "time_zone": "Europe/Berlin"});
+        self.call("PATCH /me/profile", "", shown).await;
         let dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
         let dot = data_encoding::BASE64.decode(dot.as_bytes()).unwrap();
         self.send_file("PUT /me/avatar", "", "dot.png", &dot).await;
         self.call("DELETE /me/avatar", "", Value::Null).await;
     }
 
-    /// A passkey that the owner made in a browser.
     /// Browsers that the owner left signed in.
     async fn own_sessions(&mut self, client: &Client, schema: &str) {
         let stay = format!(
@@ -241,6 +241,7 @@ impl Walk {
         self.call("DELETE /me/sessions", "", Value::Null).await;
     }
 
+    /// A passkey that the owner made in a browser.
     async fn own_passkeys(&mut self, client: &Client, schema: &str) {
         let made = format!(
             "INSERT INTO {schema}.passkey (id, staff_id, credential_id, host, name, credential)
