@@ -23,7 +23,7 @@ use catalogue::navigation;
 use crate::{
     access::{
         self, Access, AccessApi, AccessKeys, ApiKeyApi, MachinesApi, PasskeyApi, People, ProfileApi,
-        RolesApi, SsoApi, StaffApi,
+        RolesApi, SessionsApi, SsoApi, StaffApi,
     },
     audit::AnchorKey,
     backup::{
@@ -300,6 +300,7 @@ impl App {
                 SsoApi::new(self.access.clone(), self.people.clone()),
                 MachinesApi::new(self.access.clone()),
                 ProfileApi::new(self.access.clone()),
+                SessionsApi::new(self.access.clone()),
             ),
             StaffApi::new(self.people.clone()),
             RolesApi::new(self.people.clone()),

@@ -64,6 +64,8 @@ pub struct By {
     pub credential: Credential,
     /// When the person last showed that it is them, in seconds since 1970. None for whoever is no person.
     pub proved_at: Option<i64>,
+    /// The sign-in at the API that the caller's access token is of.
+    pub sign_in: Option<Uuid>,
 }
 
 /// For so long a proof of who one is is fresh: a quarter of an hour.
@@ -90,6 +92,7 @@ impl By {
             rights: Rights::owner(),
             credential: Credential::None,
             proved_at: None,
+            sign_in: None,
         }
     }
 

@@ -14,12 +14,14 @@ use poem::{Request, http::header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::{
     by::{By, Credential, Rights},
     gate::{Access, PageCaller},
     keys::{self, Networks},
     machines::{self, Admitted},
+    profile_store::zone_of,
     right::Catalogue,
     shell::Frame,
     store,
@@ -30,7 +32,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     tenancy::{Epoch, Tenant},
-    types::{ApiKeyId, FileId, SessionId, StaffId, TenantId},
+    types::{ApiKeyId, FileId, SessionId, StaffId, TenantId, TimeZone},
     web::{CallerNote, Origin},
 };
 
@@ -98,6 +100,8 @@ pub(super) struct Verified {
     expires_at: i64,
     /// When the person showed last that it is them; None for a key.
     proved_at: Option<i64>,
+    /// The sign-in that an access token is of.
+    sign_in: Option<Uuid>,
     browser: Option<Browser>,
     /// When its last use was written down.
     written_at: AtomicI64,
@@ -109,6 +113,8 @@ struct Browser {
     name: String,
     email: String,
     avatar: Option<FileId>,
+    /// In which zone they read times; None for the tenant's.
+    zone: Option<TimeZone>,
     role: String,
     frame: Frame,
     seen_at: AtomicI64,
@@ -135,6 +141,7 @@ impl Verified {
             rights: self.rights.clone(),
             credential: self.credential,
             proved_at: self.proved_at,
+            sign_in: self.sign_in,
         }
     }
 }
@@ -219,6 +226,7 @@ impl Access {
             name: browser.name.clone(),
             email: browser.email.clone(),
             avatar: browser.avatar,
+            zone: browser.zone,
             role: browser.role.clone(),
             must_enrol: known.must_enrol,
             frame: browser.frame.clone(),
@@ -280,6 +288,7 @@ impl Access {
             name: person.name.clone(),
             email: row.get("email"),
             avatar: row.get("avatar_file_id"),
+            zone: zone_of(row),
             role: person.roles.join(", "),
             frame: match person.must_enrol {
                 // Nothing of it would open.
@@ -299,10 +308,11 @@ impl Access {
         let rights = support::rights_of(&self.0.catalogue, kind);
         let browser = Browser {
             session: SessionId(session),
-            staff: StaffId(uuid::Uuid::nil()),
+            staff: StaffId(Uuid::nil()),
             name: name.clone(),
             email,
             avatar: None,
+            zone: None,
             role: format!("Support, {}", kind.label().to_lowercase()),
             frame: Frame::of(&self.0.catalogue, &self.0.nav, &rights),
             seen_at: AtomicI64::new(now()),
@@ -317,6 +327,7 @@ impl Access {
             expires_at: expires_at.timestamp(),
             browser: Some(browser),
             proved_at: None,
+            sign_in: None,
             // Its last use is in the trail.
             written_at: AtomicI64::new(i64::MAX),
         }))
@@ -335,7 +346,8 @@ impl Access {
             .await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let person = Person::of(&rows, row, &self.0.catalogue);
-        Ok(Some(person.verified(claims.exp, None, i64::MAX)))
+        let verified = person.verified(claims.exp, None, i64::MAX);
+        Ok(Some(Verified { sign_in: Some(claims.fam), ..verified }))
     }
 
     async fn load_key(&self, tenant: &Tenant, hash: &TokenHash) -> Result<Option<Verified>> {
@@ -354,6 +366,7 @@ impl Access {
             networks: Networks::kept(&networks)?,
             expires_at: seconds(row.get("counts_until")),
             proved_at: None,
+            sign_in: None,
             browser: None,
             // Its use is counted, and written down with that.
             written_at: AtomicI64::new(i64::MAX),
@@ -372,6 +385,7 @@ impl Access {
             must_enrol: false,
             expires_at,
             proved_at: None,
+            sign_in: None,
             browser: None,
             written_at: AtomicI64::new(i64::MAX),
         }))
@@ -489,6 +503,7 @@ impl Person {
             must_enrol: self.must_enrol,
             expires_at,
             proved_at: Some(self.proved_at),
+            sign_in: None,
             browser,
             written_at: AtomicI64::new(written_at),
         }

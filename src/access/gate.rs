@@ -22,7 +22,7 @@ use crate::{
     outbound::Outbound,
     secrets::{SecretKey, SecretStore, TenantKeys, deployment_key},
     tenancy::{News, Registry, Tenant},
-    types::{FileId, SessionId, StaffId, TenantId},
+    types::{FileId, SessionId, StaffId, TenantId, TimeZone},
     web::Pages,
 };
 
@@ -38,6 +38,8 @@ pub struct PageCaller {
     pub name: String,
     pub email: String,
     pub avatar: Option<FileId>,
+    /// In which zone they read times; None for the tenant's.
+    pub zone: Option<TimeZone>,
     /// The names of the person's roles, joined.
     pub role: String,
     /// A role asks for a second factor, and they have none: they set it up and do nothing else.

@@ -21,14 +21,14 @@ use super::{
     by::{By, PROOF_NEEDED},
     gate::{Access, PageCaller},
     right::Right,
-    shell::{self, Brand, NavItem, Person, Shell},
+    shell::{self, Brand, NavItem, OwnZone, Person, Shell},
     support::Banner,
 };
 use crate::{
     audit::Event,
     error::{Error, Result},
     tenancy::Tenant,
-    web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, redirect},
+    web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, read_in, redirect},
 };
 
 pub const FORM_MAX_BYTES: u64 = 1_048_576;
@@ -142,11 +142,15 @@ impl<R: Right, E: Endpoint> Endpoint for Guard<R, E> {
         if caller.by.is_support() {
             access.watch_support::<R>(&caller.by, &request).await?;
         }
-        let user = PageUser::new(access, tenant, caller, &request).await?;
-        request.extensions_mut().insert(user);
-        request.extensions_mut().insert(Arc::new(form));
+        let zone = caller.zone.map(|zone| zone.0);
         let back = ProofFirst::of(&request);
-        match self.inner.call(request).await {
+        let answer = async {
+            let user = PageUser::new(access, tenant, caller, &request).await?;
+            request.extensions_mut().insert(user);
+            request.extensions_mut().insert(Arc::new(form));
+            self.inner.call(request).await
+        };
+        match read_in(zone, answer).await {
             Err(error) if asks_for_proof(&error) => Ok(back.response()),
             answered => Ok(answered?.into_response()),
         }
@@ -496,6 +500,7 @@ impl PageUser {
             active: shell::active(&parts.nav, path),
             is_enrolling: caller.must_enrol,
             support,
+            own_zone: OwnZone::of(caller.zone, &tenant),
             frame: caller.frame,
             user: Person {
                 initials: shell::initials(&caller.name),

@@ -26,7 +26,8 @@ pub enum Validity {
 impl Validity {
     fn minutes(self) -> i32 {
         match self {
-            Self::Reset => 30,
+            // No longer than ten minutes, as ASVS has it for what is sent another way.
+            Self::Reset => 10,
             Self::Welcome => 7 * 24 * 60,
         }
     }
@@ -34,7 +35,7 @@ impl Validity {
     /// As letters and pages say it.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Reset => "30 minutes",
+            Self::Reset => "10 minutes",
             Self::Welcome => "7 days",
         }
     }

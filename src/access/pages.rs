@@ -23,11 +23,17 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::SessionId,
-    web::{Flash, FormView, Moment, RouteTable, failure_headers, see_other},
+    web::{
+        Flash, FormView, Moment, RouteTable, failure_headers,
+        parts::{Choice, zone_choices},
+        see_other,
+    },
 };
 
 const SIGN_IN: &str = "People sign in here.";
 const LANDING: &str = "The code in the link is the credential.";
+const PROFILE: &str = "/account/profile";
+const PROFILE_FIELDS: [&str; 3] = ["name", "phone", "time_zone"];
 const NEXT_MAX_CHARS: usize = 1_000;
 const CODE_MAX_CHARS: usize = 100;
 
@@ -40,7 +46,7 @@ pub fn pages(table: &mut RouteTable) {
         .open_page(Method::POST, "/landing", LANDING, land)
         .page::<Enrolling>(Method::POST, "/sign-out", sign_out)
         .page::<SignedIn>(Method::GET, "/account", show_account)
-        .page::<SignedIn>(Method::POST, "/account/profile", change_profile)
+        .page::<SignedIn>(Method::POST, PROFILE, change_profile)
         .page::<SignedIn>(Method::POST, "/account/password", change_password)
         .page::<SignedIn>(Method::POST, "/account/sessions/end-others", end_others)
         .page::<SignedIn>(Method::POST, "/account/sessions/:id/end", end_session);
@@ -215,6 +221,9 @@ async fn sign_out(user: PageUser) -> Result<Response> {
 #[derive(Serialize)]
 struct AccountPage {
     profile_form: FormView,
+    time_zones: Vec<Choice>,
+    /// What counts for whoever chooses none.
+    provider_zone: String,
     picture_form: FormView,
     keys: Vec<KeyRow>,
     can_see_keys: bool,
@@ -261,8 +270,9 @@ impl SessionRow {
 }
 
 fn profile_form(profile: &Profile) -> FormView {
-    FormView::empty("/account/profile", &["name", "phone"])
+    FormView::empty(PROFILE, &PROFILE_FIELDS)
         .with("name", &*profile.name)
+        .with("time_zone", profile.time_zone.map(|zone| zone.to_string()).unwrap_or_default())
         .with("phone", profile.phone.clone().unwrap_or_default())
 }
 
@@ -300,6 +310,8 @@ async fn account_page(user: &PageUser, again: Again) -> Result<Response> {
     };
     let view = AccountPage {
         profile_form: profile,
+        time_zones: zone_choices(),
+        provider_zone: user.tenant().time_zone.to_string(),
         picture_form: again.picture.unwrap_or_else(picture_form),
         keys: keys.into_iter().map(key).collect(),
         can_see_keys: user.by.require::<keys::ViewApiKeys>().is_ok(),
@@ -329,15 +341,15 @@ async fn show_account(user: PageUser) -> Result<Response> {
 #[handler]
 async fn change_profile(user: PageUser, form: CheckedForm) -> Result<Response> {
     let change = async {
-        let phone = form.has("phone").then(|| form.get("phone"));
-        let changes = ProfileChanges::parse(Some(form.get("name")), phone, &user.tenant().country)?;
+        let sent = |name: &str| form.has(name).then(|| form.get(name));
+        let (phone, zone) = (sent("phone"), sent("time_zone"));
+        let changes = ProfileChanges::parse(Some(form.get("name")), phone, zone, &user.tenant().country)?;
         user.access.change_profile(&user.by, &changes).await
     };
     match change.await {
         Ok(_) => Ok(user.then("/account", &Flash::success("Profile saved."))),
         Err(error) => {
-            let names = ["name", "phone"];
-            let shown = FormView::empty("/account/profile", &names).typed(&form).failed(error)?;
+            let shown = FormView::empty(PROFILE, &PROFILE_FIELDS).typed(&form).failed(error)?;
             account_page(&user, Again { profile: Some(shown), ..Again::default() }).await
         }
     }
@@ -370,7 +382,7 @@ async fn end_session(user: PageUser, id: Path<String>) -> Result<Response> {
 
 #[handler]
 async fn end_others(user: PageUser) -> Result<Response> {
-    user.access.end_other_sessions(&user.by, user.session).await?;
+    user.access.end_other_sessions(&user.by, Some(user.session)).await?;
     Ok(user.then("/account", &Flash::success("All other sessions have ended.")))
 }
 

@@ -1,4 +1,4 @@
-//! What people show of themselves: their name, their telephone number, a picture.
+//! What people show of themselves: their name, their telephone number, a picture; and in which time zone they are shown times.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     files::{self, Frame, Picture, redraw},
-    types::{Check, FileId, Phone, StaffId, line},
+    types::{Check, FileId, Phone, StaffId, TimeZone, line},
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -31,12 +31,15 @@ pub(super) struct Profile {
     /// E.164, where the country's numbering plan knows it.
     pub phone: Option<String>,
     pub avatar: Option<FileId>,
+    /// In which zone they read times; None for the provider's.
+    pub time_zone: Option<TimeZone>,
 }
 
 impl Profile {
     /// As the audit trail remembers it.
     fn told(&self) -> serde_json::Value {
-        json!({"name": self.name, "phone": self.phone})
+        let zone = self.time_zone.map(|zone| zone.to_string());
+        json!({"name": self.name, "phone": self.phone, "time_zone": zone})
     }
 }
 
@@ -46,11 +49,18 @@ pub(super) struct ProfileChanges {
     name: Option<String>,
     /// The inner None: no number.
     phone: Option<Option<String>>,
+    /// The inner None: the provider's.
+    time_zone: Option<Option<TimeZone>>,
 }
 
 impl ProfileChanges {
-    /// A number without a prefix is one of `country`; an empty one is none.
-    pub fn parse(name: Option<&str>, phone: Option<&str>, country: &str) -> Result<Self> {
+    /// A number without a prefix is one of `country`; an empty one is none, and an empty time zone is the provider's.
+    pub fn parse(
+        name: Option<&str>,
+        phone: Option<&str>,
+        time_zone: Option<&str>,
+        country: &str,
+    ) -> Result<Self> {
         let mut check = Check::new();
         let mut changes = Self::default();
         if let Some(name) = name {
@@ -61,13 +71,17 @@ impl ProfileChanges {
                 .field("phone", Phone::parse_optional(phone, country))
                 .map(|phone| phone.map(String::from));
         }
+        if let Some(zone) = time_zone {
+            let own = Some(zone.trim()).filter(|zone| !zone.is_empty());
+            changes.time_zone = check.field("time_zone", own.map(TimeZone::parse).transpose());
+        }
         check.finish(Some(changes))
     }
 }
 
-fn person(by: &By) -> Result<StaffId> {
-    by.staff()
-        .ok_or_else(|| Error::forbidden("forbidden", "Only a person has a profile; a program has none."))
+/// The person who asks, or 403 for a program.
+pub(super) fn person(by: &By) -> Result<StaffId> {
+    by.staff().ok_or_else(|| Error::forbidden("forbidden", "Only a person has this; a program has none."))
 }
 
 /// Reads a PNG, JPEG, WebP or GIF, as a logo is read. Anything else, and anything too large, is 422.
@@ -84,7 +98,7 @@ impl Access {
         self.0.db.read_tenant(&by.tenant, async |tx| store::get(tx, staff).await).await
     }
 
-    /// Changes one's own name and number.
+    /// Changes one's own name, number and time zone.
     pub(super) async fn change_profile(&self, by: &By, wanted: &ProfileChanges) -> Result<Profile> {
         let staff = person(by)?;
         self.change(&by.tenant, async |tx| {
@@ -93,6 +107,7 @@ impl Access {
                 name: wanted.name.clone().unwrap_or_else(|| was.name.clone()),
                 phone: wanted.phone.clone().unwrap_or_else(|| was.phone.clone()),
                 avatar: was.avatar,
+                time_zone: wanted.time_zone.unwrap_or(was.time_zone),
             };
             let (before, after) = changes(&was.told(), &now.told());
             if after.is_none() {

@@ -26,11 +26,19 @@ struct ProfileView {
     #[oai(nullable)]
     phone: Option<String>,
     has_avatar: bool,
+    /// IANA name of the zone in which the portal shows them times; null: the provider's.
+    #[oai(nullable)]
+    time_zone: Option<String>,
 }
 
 impl From<Profile> for ProfileView {
     fn from(profile: Profile) -> Self {
-        Self { name: profile.name, phone: profile.phone, has_avatar: profile.avatar.is_some() }
+        Self {
+            name: profile.name,
+            phone: profile.phone,
+            has_avatar: profile.avatar.is_some(),
+            time_zone: profile.time_zone.map(|zone| zone.to_string()),
+        }
     }
 }
 
@@ -43,6 +51,18 @@ struct ProfileBody {
     /// Null takes it away.
     #[oai(nullable, validator(max_length = 60))]
     phone: MaybeUndefined<String>,
+    /// IANA name, such as `Europe/Berlin`. Null: the provider's.
+    #[oai(nullable, validator(max_length = 100))]
+    time_zone: MaybeUndefined<String>,
+}
+
+/// None for what stays, an empty text for what is taken away.
+fn sent(field: &MaybeUndefined<String>) -> Option<&str> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(""),
+        MaybeUndefined::Value(text) => Some(text.as_str()),
+    }
 }
 
 /// A picture of somebody.
@@ -77,19 +97,16 @@ impl ProfileApi {
 
     /// Change one's own profile
     ///
-    /// A number without a prefix is one of the provider's country.
+    /// A number without a prefix is one of the provider's country. The time zone counts for what the portal shows this person; a day,
+    /// a receipt and a report keep the provider's, and the API says instants in UTC.
     #[oai(path = "/me/profile", method = "patch", operation_id = "change_profile")]
     async fn change_profile(
         &self,
         by: ApiUser<SignedIn>,
         body: Body<ProfileBody>,
     ) -> Result<Json<ProfileView>> {
-        let phone = match &body.0.phone {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(""),
-            MaybeUndefined::Value(phone) => Some(phone.as_str()),
-        };
-        let changes = ProfileChanges::parse(body.0.name.as_deref(), phone, &by.tenant.country)?;
+        let (phone, zone) = (sent(&body.0.phone), sent(&body.0.time_zone));
+        let changes = ProfileChanges::parse(body.0.name.as_deref(), phone, zone, &by.tenant.country)?;
         Ok(Json(self.access.change_profile(&by, &changes).await?.into()))
     }
 

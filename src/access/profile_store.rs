@@ -6,7 +6,7 @@ use super::profile::Profile;
 use crate::{
     db::TenantTx,
     error::{Error, Result},
-    types::{FileId, StaffId},
+    types::{FileId, StaffId, TimeZone},
 };
 
 /// What pictures of people are kept for.
@@ -14,22 +14,33 @@ pub(super) const PURPOSE: &str = "avatar";
 
 fn profile_of(row: Option<Row>) -> Result<Profile> {
     let row = row.ok_or(Error::not_found("person"))?;
-    Ok(Profile { name: row.get("name"), phone: row.get("phone"), avatar: row.get("avatar_file_id") })
+    Ok(Profile {
+        name: row.get("name"),
+        phone: row.get("phone"),
+        avatar: row.get("avatar_file_id"),
+        time_zone: zone_of(&row),
+    })
+}
+
+/// The zone of somebody's own; none where they have none, or one that is not known any more.
+pub(super) fn zone_of(row: &Row) -> Option<TimeZone> {
+    row.get::<_, Option<String>>("time_zone").and_then(|name| TimeZone::parse(&name).ok())
 }
 
 pub(super) async fn get(tx: &TenantTx, staff: StaffId) -> Result<Profile> {
-    profile_of(tx.query_opt("SELECT name, phone, avatar_file_id FROM staff WHERE id = $1", &[&staff]).await?)
+    let found = "SELECT name, phone, avatar_file_id, time_zone FROM staff WHERE id = $1";
+    profile_of(tx.query_opt(found, &[&staff]).await?)
 }
 
 pub(super) async fn lock(tx: &TenantTx, staff: StaffId) -> Result<Profile> {
-    let locked = "SELECT name, phone, avatar_file_id FROM staff WHERE id = $1 FOR UPDATE";
+    let locked = "SELECT name, phone, avatar_file_id, time_zone FROM staff WHERE id = $1 FOR UPDATE";
     profile_of(tx.query_opt(locked, &[&staff]).await?)
 }
 
 pub(super) async fn update(tx: &TenantTx, staff: StaffId, profile: &Profile) -> Result<()> {
     tx.execute(
-        "UPDATE staff SET name = $2, phone = $3, updated_at = now() WHERE id = $1",
-        &[&staff, &profile.name, &profile.phone],
+        "UPDATE staff SET name = $2, phone = $3, time_zone = $4, updated_at = now() WHERE id = $1",
+        &[&staff, &profile.name, &profile.phone, &profile.time_zone.map(|zone| zone.to_string())],
     )
     .await?;
     Ok(())

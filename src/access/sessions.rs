@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     by::By,
     credentials::{TokenHash, hash_of},
     gate::Access,
+    profile::person,
     store::{self, SESSION_MAX_SECONDS},
 };
 use crate::{
@@ -65,7 +67,16 @@ pub(super) async fn begin(
 
 /// Ends every stay of a person, in browsers and by API, but the one named. To be called inside `Access::change`.
 pub async fn end_stays(tx: &TenantTx, staff: StaffId, except: Option<SessionId>) -> Result<u64> {
-    Ok(store::delete_sessions(tx, staff, except).await? + store::end_families(tx, staff).await?)
+    end_all_but(tx, staff, (except, None)).await
+}
+
+/// The same with the stay that goes on in a browser, or by API.
+async fn end_all_but(
+    tx: &TenantTx,
+    staff: StaffId,
+    (browser, sign_in): (Option<SessionId>, Option<Uuid>),
+) -> Result<u64> {
+    Ok(store::delete_sessions(tx, staff, browser).await? + store::end_families(tx, staff, sign_in).await?)
 }
 
 impl Access {
@@ -93,10 +104,16 @@ impl Access {
         .await
     }
 
+    /// Where the caller is signed in by a browser, the one seen last first, at most fifty. 403 for a program.
+    pub(super) async fn own_sessions(&self, by: &By) -> Result<Vec<Stay>> {
+        let staff = person(by)?;
+        self.0.db.read_tenant(&by.tenant, async |tx| store::list_sessions(tx, staff).await).await
+    }
+
     /// Ends another stay of the caller's own.
     pub(super) async fn end_own_session(&self, by: &By, session: SessionId) -> Result<()> {
+        let staff = person(by)?;
         self.change(&by.tenant, async |tx| {
-            let staff = by.staff().ok_or(Error::not_found("session"))?;
             if store::delete_session(tx, staff, session).await? == 0 {
                 return Err(Error::not_found("session"));
             }
@@ -105,11 +122,12 @@ impl Access {
         .await
     }
 
-    /// Ends every other stay of the caller's own.
-    pub(super) async fn end_other_sessions(&self, by: &By, session: SessionId) -> Result<()> {
+    /// Ends every other stay of the caller's own, in browsers and by API: all but `session`, where a browser asks, and but the sign-in
+    /// of the access token, where a program of theirs does.
+    pub(super) async fn end_other_sessions(&self, by: &By, session: Option<SessionId>) -> Result<()> {
+        let staff = person(by)?;
         self.change(&by.tenant, async |tx| {
-            let staff = by.staff().ok_or(Error::not_found("session"))?;
-            let ended = end_stays(tx, staff, Some(session)).await?;
+            let ended = end_all_but(tx, staff, (session, by.sign_in)).await?;
             by.record(tx, about(by, "staff.sessions_ended", Some(json!({"ended": ended})))).await
         })
         .await

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{by::Rights, right::Catalogue, support::Banner};
 use crate::{
     tenancy::{Announcement, Tenant},
+    types::TimeZone,
     web::Shared,
 };
 
@@ -49,6 +50,8 @@ pub struct Shell {
     pub base_domain: String,
     pub brand: Brand,
     pub user: Person,
+    /// Where the person reads times in another zone than the tenant's.
+    pub own_zone: Option<OwnZone>,
     /// What the tenant calls its areas: `Barangays`.
     pub areas_word: String,
     /// The entry of the navigation that this page belongs to.
@@ -67,6 +70,22 @@ impl Shell {
     /// What an entry is called here.
     pub fn label_of<'a>(&'a self, item: &'a NavItem) -> &'a str {
         if item.href == "/areas" { &self.areas_word } else { item.label }
+    }
+}
+
+/// Whose times are shown and whose count, where they differ.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnZone {
+    /// What the person is shown times in.
+    pub name: &'static str,
+    /// What days are of, and what is typed in.
+    pub provider: &'static str,
+}
+
+impl OwnZone {
+    pub(super) fn of(own: Option<TimeZone>, tenant: &Tenant) -> Option<Self> {
+        let own = own.filter(|own| *own != tenant.time_zone)?;
+        Some(Self { name: own.0.name(), provider: tenant.time_zone.0.name() })
     }
 }
 

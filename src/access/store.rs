@@ -32,7 +32,7 @@ pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Resul
     tx.query(
         concat!(
             "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, coalesce(p.proved_at, p.created_at) AS proved_at,
-            s.id AS staff_id, s.name, s.email, s.avatar_file_id, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
+            s.id AS staff_id, s.name, s.email, s.avatar_file_id, s.time_zone, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
             has_second_factor!(),
             " AS has_mfa
          FROM portal_session p
@@ -292,12 +292,12 @@ pub(super) async fn sweep_sessions(tx: &TenantTx) -> Result<()> {
     Ok(())
 }
 
-/// Ends every API sign-in of a person.
-pub(super) async fn end_families(tx: &TenantTx, staff: StaffId) -> Result<u64> {
+/// Ends every API sign-in of a person but the one named.
+pub(super) async fn end_families(tx: &TenantTx, staff: StaffId, except: Option<Uuid>) -> Result<u64> {
     tx.execute(
         "UPDATE refresh_token SET revoked_at = now()
-         WHERE staff_id = $1 AND revoked_at IS NULL AND used_at IS NULL",
-        &[&staff],
+         WHERE staff_id = $1 AND revoked_at IS NULL AND used_at IS NULL AND family_id IS DISTINCT FROM $2",
+        &[&staff, &except],
     )
     .await
 }

@@ -1,4 +1,7 @@
-//! Instants as people read them: short beside other things, whole on hover, in the tenant's own zone.
+//! Instants as people read them: short beside other things, whole on hover, in the tenant's own zone, or in that of whoever reads
+//! where they have one of their own.
+
+use std::future::Future;
 
 use chrono::{DateTime, Datelike, Days, Offset, SecondsFormat, Timelike, Utc, Weekday};
 use chrono_tz::{OffsetName, Tz};
@@ -19,6 +22,25 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
+tokio::task_local! {
+    /// The zone of the person for whom a page is being made, where it is not the tenant's.
+    static READER: Tz;
+}
+
+/// Makes a page for somebody who reads times in a zone of their own; None for those who read them in the tenant's.
+pub async fn read_in<F: Future>(zone: Option<Tz>, page: F) -> F::Output {
+    match zone {
+        Some(zone) => READER.scope(zone, page).await,
+        None => page.await,
+    }
+}
+
+/// In which zone whoever reads this page is shown times: their own, or else the tenant's. For showing alone; what is computed,
+/// a day above all, is the tenant's.
+pub fn reader_zone(tenants: Tz) -> Tz {
+    READER.try_with(|own| *own).unwrap_or(tenants)
+}
+
 /// An instant on a page: `{text, iso, full}` for the component `ui.time`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
@@ -31,17 +53,22 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Day and time, as short as it stays unambiguous.
+    /// Day and time, as short as it stays unambiguous, in the reader's zone where they have one of their own.
     pub fn at(at: DateTime<Utc>, zone: Tz) -> Self {
+        Self::told(at, reader_zone(zone), Utc::now(), true)
+    }
+
+    /// When somebody is to be at a place: in the tenant's zone whoever reads it, as the schedule and its forms are.
+    pub fn appointment(at: DateTime<Utc>, zone: Tz) -> Self {
         Self::told(at, zone, Utc::now(), true)
     }
 
-    /// The day alone, as short as it stays unambiguous.
+    /// The day alone, as short as it stays unambiguous: the tenant's, as all days are.
     pub fn day(at: DateTime<Utc>, zone: Tz) -> Self {
         Self::told(at, zone, Utc::now(), false)
     }
 
-    /// The day alone, written out: `3 November 2026`.
+    /// The tenant's day alone, written out: `3 November 2026`.
     pub fn long_day(at: DateTime<Utc>, zone: Tz) -> Self {
         let text = at.with_timezone(&zone).format("%-d %B %Y").to_string();
         Self { text, ..Self::day(at, zone) }
@@ -67,8 +94,9 @@ impl Moment {
         let abbreviation = local.offset().abbreviation().unwrap_or_default();
         let seconds_east = local.offset().fix().local_minus_utc();
         let (sign, minutes_off) = (if seconds_east < 0 { '-' } else { '+' }, seconds_east.abs() / 60);
-        let zone_name =
-            if abbreviation.starts_with(['+', '-']) { String::new() } else { format!(" {abbreviation},") };
+        // Many zones have no abbreviation, or a number in its place.
+        let has_name = !abbreviation.is_empty() && !abbreviation.starts_with(['+', '-']);
+        let zone_name = if has_name { format!(" {abbreviation},") } else { String::new() };
         Self {
             text,
             iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
@@ -118,6 +146,37 @@ mod tests {
         assert_eq!(told("2025-11-03T02:31:00Z", false), "3 Nov 2025");
     }
 
+    #[tokio::test]
+    async fn times_are_the_readers_and_days_and_appointments_the_tenants() {
+        let (manila, berlin) = (chrono_tz::Asia::Manila, chrono_tz::Europe::Berlin);
+        let at = instant("2020-11-03T02:31:00Z");
+        let shown = || {
+            [
+                Moment::at(at, manila).text,
+                Moment::appointment(at, manila).text,
+                Moment::day(instant("2020-11-02T20:00:00Z"), manila).text,
+                Moment::long_day(instant("2020-11-02T20:00:00Z"), manila).text,
+            ]
+        };
+        let tenants = ["3 Nov 2020, 10:31", "3 Nov 2020, 10:31", "3 Nov 2020", "3 November 2020"];
+        assert_eq!(shown(), tenants);
+        let own = ["3 Nov 2020, 03:31", "3 Nov 2020, 10:31", "3 Nov 2020", "3 November 2020"];
+        assert_eq!(read_in(Some(berlin), async { shown() }).await, own);
+        assert_eq!(read_in(None, async { shown() }).await, tenants);
+        let full = read_in(Some(berlin), async { Moment::at(at, manila).full }).await;
+        assert!(full.contains("(Europe/Berlin, CET, UTC+01:00)"), "{full}");
+        // Beside somebody's page others are made.
+        let (one, other) = tokio::join!(
+            read_in(Some(berlin), async {
+                tokio::task::yield_now().await;
+                reader_zone(manila)
+            }),
+            read_in(None, async { reader_zone(manila) })
+        );
+        assert_eq!((one, other), (berlin, manila));
+        assert_eq!(shown(), tenants, "and afterwards all is as it was");
+    }
+
     #[test]
     fn the_whole_instant_names_its_zone() {
         let whole = Moment::at(instant("2026-11-21T06:05:00Z"), chrono_tz::Asia::Manila);
@@ -128,5 +187,11 @@ mod tests {
             whole.full
         );
         assert!(whole.full.ends_with("UTC+08:00)"), "{}", whole.full);
+        let nameless = Moment::at(instant("2026-11-21T06:05:00Z"), chrono_tz::America::Argentina::Buenos_Aires);
+        assert!(
+            nameless.full.ends_with("(America/Argentina/Buenos_Aires, UTC-03:00)"),
+            "{}",
+            nameless.full
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The parts that pages of lists and forms share, as their templates read them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Offset, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use uuid::Uuid;
@@ -23,6 +23,18 @@ impl Choice {
     pub fn new(value: impl ToString, label: impl Into<String>) -> Self {
         Self { value: value.to_string(), label: label.into() }
     }
+}
+
+/// Every time zone with what it is off by now, for a select box.
+pub fn zone_choices() -> Vec<Choice> {
+    let now = Utc::now();
+    let choice = |zone: &chrono_tz::Tz| {
+        let seconds = now.with_timezone(zone).offset().fix().local_minus_utc();
+        let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
+        let rest = if minutes % 60 == 0 { String::new() } else { format!(":{:02}", minutes % 60) };
+        Choice::new(zone.name(), format!("{} (UTC{sign}{}{rest})", zone.name(), minutes / 60))
+    };
+    chrono_tz::TZ_VARIANTS.iter().map(choice).collect()
 }
 
 /// One tab above a list.

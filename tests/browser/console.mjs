@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 
 import { PASSWORD } from "./browser.mjs";
 
-/** The code that an app with this key showed a step ago (RFC 6238): still good, and so is the next. */
+/** The code that an app with this key showed a step ago (RFC 6238): good early in a step, and then so is that of now. */
 function code(key) {
   const bits = [...key.replace(/\s/g, "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
   const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
@@ -15,7 +15,7 @@ function code(key) {
 }
 
 async function earlyInAStep() {
-  while (Date.now() % 30_000 > 18_000) await new Promise((resolve) => setTimeout(resolve, 200));
+  while (Date.now() % 30_000 > 5_000) await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
 /** Joins by the link of the command line and sets the second step up; `look` is told of each page on the way. */

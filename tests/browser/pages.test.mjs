@@ -132,6 +132,11 @@ before(async () => {
   await page.goto(`${server.base}/console/tenants/${ids["/console/tenants"]}`);
   await page.getByRole("button", { name: "Give it" }).click();
   await page.getByText("Its plan is Starter now.").waitFor();
+  // Somebody with a zone of their own: every page of the portal bears its mark.
+  await page.goto(`${server.at(SLUG)}/account`);
+  await page.selectOption("#time_zone", "America/Argentina/Buenos_Aires");
+  await page.getByRole("button", { name: "Save profile" }).click();
+  await page.getByText("Times are shown in America/Argentina/Buenos_Aires").waitFor();
   state = await context.storageState();
   await context.close();
 });

@@ -29,9 +29,9 @@ function code(key, later = 0) {
   return String((tag.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
 
-/** A code of the step before this one is no code any more when the next step begins: not to be typed shortly before. */
+/** A code of the step before this one counts in the first ten seconds of a step, and leaves that of now good. */
 async function earlyInAStep() {
-  while (Date.now() % 30_000 > 18_000) await new Promise((resolve) => setTimeout(resolve, 200));
+  while (Date.now() % 30_000 > 5_000) await new Promise((resolve) => setTimeout(resolve, 200));
 }
 
 for (const width of WIDTHS) {

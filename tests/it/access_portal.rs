@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access_tokens::events,
-    harness::{Browser, PASSWORD, Tenant, between, sql, tenant},
+    harness::{Browser, PASSWORD, Tenant, between, sql, tenant, text},
 };
 
 const COOKIE: &str = "__Host-lm_session";
@@ -203,6 +203,60 @@ async fn one_sees_and_ends_one_s_own_stays() {
     assert!(!is_signed_in(&mut there).await && !is_signed_in(&mut third).await);
     assert!(is_signed_in(&mut here).await);
     here.post("/account/sessions/not-an-id/end", &[]).await.expect_status(404);
+}
+
+#[tokio::test]
+async fn programs_see_and_end_one_s_own_stays_too() {
+    const SESSIONS: &str = "/api/v1/me/sessions";
+    let acme = tenant().await;
+    let pat = acme.person(&[]).await;
+    let mut owners = acme.browser().await;
+    let mut here = acme.browser_as(&pat.email, PASSWORD).await;
+    let mut there = acme.browser_as(&pat.email, PASSWORD).await;
+    let signed_in = json!({"email": pat.email, "password": PASSWORD});
+    let tokens = acme.anonymous().post("/api/v1/auth/token", signed_in).await.expect(200);
+    let api = acme.anonymous().bearer(&text(&tokens, "/access_token"));
+    let elsewhere = acme.api_of(&pat).await;
+    let mine = api.get(SESSIONS).await.expect(200);
+    let items = mine["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{mine}");
+    for one in items {
+        let keys: Vec<&String> = one.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["address", "created_at", "device", "id", "last_seen_at"]);
+    }
+    // Those of others are nobody's.
+    let not_mine = text(&acme.api().await.get(SESSIONS).await.expect(200), "/items/0/id");
+    api.delete(&format!("{SESSIONS}/{not_mine}")).await.refused(404, "not_found");
+    let ended = format!("{SESSIONS}/{}", text(&mine, "/items/0/id"));
+    api.delete(&ended).await.expect(204);
+    api.delete(&ended).await.refused(404, "not_found");
+    let still = [is_signed_in(&mut here).await, is_signed_in(&mut there).await];
+    assert_eq!(still.iter().filter(|signed_in| **signed_in).count(), 1);
+    // All others: every browser and every other program; whoever asks goes on.
+    elsewhere.get(SESSIONS).await.expect(200);
+    api.delete(SESSIONS).await.expect(204);
+    assert!(!is_signed_in(&mut here).await && !is_signed_in(&mut there).await);
+    elsewhere.get(SESSIONS).await.refused(401, "bad_credential");
+    assert_eq!(api.get(SESSIONS).await.expect(200)["items"], json!([]));
+    let refresh = json!({"refresh_token": tokens["refresh_token"]});
+    acme.anonymous().post("/api/v1/auth/refresh", refresh).await.expect(200);
+    assert!(is_signed_in(&mut owners).await);
+    assert_eq!(events(&acme, "staff.session_ended").await, 1);
+    assert_eq!(events(&acme, "staff.sessions_ended").await, 1);
+    // The page's button ends what programs are signed in to as well.
+    let api = acme.api_of(&pat).await;
+    let mut here = acme.browser_as(&pat.email, PASSWORD).await;
+    here.get("/account").await.expect_status(200);
+    here.post("/account/sessions/end-others", &[]).await.expect_status(303);
+    assert!(is_signed_in(&mut here).await);
+    api.get(SESSIONS).await.refused(401, "bad_credential");
+    // A program is nobody.
+    let key = json!({"name": "x", "scopes": ["customers.read"]});
+    let key = text(&acme.api().await.post("/api/v1/api-keys", key).await.expect(201), "/key");
+    let program = acme.anonymous().bearer(&key);
+    program.get(SESSIONS).await.refused(403, "forbidden");
+    program.delete(SESSIONS).await.refused(403, "forbidden");
+    program.delete(&format!("{SESSIONS}/{not_mine}")).await.refused(403, "forbidden");
 }
 
 #[tokio::test]

@@ -196,6 +196,6 @@ async fn whoever_is_invited_into_a_role_with_a_second_step_sets_it_up_first() {
     let person = acme.person_with(&role).await;
     let mut browser = acme.browser_as(&person.email, PASSWORD).await;
     assert_eq!(browser.get("/customers").await.header("location"), "/account/mfa");
-    browser.set_up_mfa().await;
+    browser.set_up_mfa(&acme).await;
     browser.get("/customers").await.expect_status(200);
 }

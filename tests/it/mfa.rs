@@ -35,7 +35,7 @@ async fn half_way(acme: &Tenant, email: &str, password: &str) -> Browser {
 async fn enrolled(acme: &Tenant, permissions: &[&str]) -> (Person, Browser, Authenticator, Vec<String>) {
     let person = acme.person(permissions).await;
     let mut browser = acme.browser_as(&person.email, PASSWORD).await;
-    let (app, codes) = browser.set_up_mfa().await;
+    let (app, codes) = browser.set_up_mfa(acme).await;
     (person, browser, app, codes)
 }
 
@@ -58,24 +58,32 @@ async fn signing_in_takes_two_steps_and_a_code_counts_once() {
     assert!(!is_in(&mut browser).await);
     let waiting = browser.cookies[STEP_COOKIE].clone();
     browser.get("/sign-in/code").await.expect_status(200);
-    let code = app.code(0);
+    let code = app.code();
     let right = browser.post("/sign-in/code", &[("code", &code), ("next", "/account")]).await;
     assert_eq!((right.status, right.header("location")), (303, "/account"));
     assert!(is_in(&mut browser).await);
     assert!(!browser.cookies.contains_key(STEP_COOKIE));
 
-    // The same code in its window is none: whoever looked over a shoulder comes too late.
+    // The same code while it lives is none: whoever looked over a shoulder comes too late.
     let mut thief = half_way(&acme, &pat.email, PASSWORD).await;
     thief.post("/sign-in/code", &[("code", &code)]).await.expect_status(422);
     assert!(!is_in(&mut thief).await);
     thief.get("/sign-in/code").await.expect_status(200);
-    thief.post("/sign-in/code", &[("code", &app.code(1))]).await.expect_status(303);
+    // When time has passed it is one again, for the step of now: one of long before or of later is none.
+    for _ in 0..3 {
+        acme.a_step_passes().await;
+    }
+    for other in [app.code_of(-2), app.code_of(2)] {
+        thief.post("/sign-in/code", &[("code", &other)]).await.expect_status(422);
+        thief.get("/sign-in/code").await.expect_status(200);
+    }
+    thief.post("/sign-in/code", &[("code", &app.code())]).await.expect_status(303);
     assert!(is_in(&mut thief).await);
     // And a step is taken once.
     let mut late = acme.server.browser(&acme.host);
     late.cookies.insert(STEP_COOKIE.into(), waiting);
     assert_eq!(late.get("/sign-in/code").await.header("location"), "/sign-in");
-    assert_eq!(events(&acme, "staff.second_step_refused").await, 2);
+    assert_eq!(events(&acme, "staff.second_step_refused").await, 4);
     let query = format!(
         "SELECT after FROM {}.audit_event WHERE action = 'staff.signed_in' AND actor_id = $1 ORDER BY id DESC LIMIT 1",
         acme.schema().await
@@ -89,7 +97,7 @@ async fn signing_in_takes_two_steps_and_a_code_counts_once() {
 async fn two_at_once_with_one_code_are_not_both_let_in() {
     let acme = tenant().await;
     let (pat, _, app, codes) = enrolled(&acme, &[]).await;
-    for typed in [app.code(0), codes[0].clone()] {
+    for typed in [app.code(), codes[0].clone()] {
         let asked = json!({"email": pat.email, "password": PASSWORD, "otp": typed});
         let api = acme.anonymous();
         let (one, two, three) = tokio::join!(
@@ -134,10 +142,10 @@ async fn the_api_asks_for_the_code_after_the_password_and_not_before() {
     let acme = tenant().await;
     let (pat, _, app, _) = enrolled(&acme, &["customers.view"]).await;
     token(&acme, &pat.email, "wrong wrong wrong", None).await.refused(401, "bad_sign_in");
-    token(&acme, &pat.email, "wrong wrong wrong", Some(&app.code(0))).await.refused(401, "bad_sign_in");
+    token(&acme, &pat.email, "wrong wrong wrong", Some(&app.code())).await.refused(401, "bad_sign_in");
     token(&acme, &pat.email, PASSWORD, None).await.refused(401, "mfa_required");
     token(&acme, &pat.email, PASSWORD, Some(WRONG)).await.refused(401, "bad_otp");
-    let tokens = token(&acme, &pat.email, PASSWORD, Some(&app.code(0))).await.expect(200);
+    let tokens = token(&acme, &pat.email, PASSWORD, Some(&app.code())).await.expect(200);
     let api = acme.anonymous().bearer(&text(&tokens, "/access_token"));
     api.get("/api/v1/customers").await.expect(200);
     let refresh = json!({"refresh_token": tokens["refresh_token"]});
@@ -171,16 +179,16 @@ async fn wrong_codes_make_the_next_one_wait_whatever_the_password_does() {
     );
     assert_eq!(client.execute(&wait, &[&subject]).await.unwrap(), 1);
     assert_eq!(
-        token(&acme, &pat.email, PASSWORD, Some(&app.code(0))).await.status,
+        token(&acme, &pat.email, PASSWORD, Some(&app.code())).await.status,
         429,
         "a right one waits too"
     );
     let mut browser = half_way(&acme, &pat.email, PASSWORD).await;
-    let page = browser.post("/sign-in/code", &[("code", &app.code(0))]).await;
+    let page = browser.post("/sign-in/code", &[("code", &app.code())]).await;
     assert_eq!((page.status, page.header("retry-after").is_empty()), (429, false));
     // A new password by mail begins the password's count anew, not the codes'.
     reset(&acme, &pat, "quiet rivers bend 17 times").await;
-    let otp = app.code(0);
+    let otp = app.code();
     assert_eq!(token(&acme, &pat.email, "quiet rivers bend 17 times", Some(&otp)).await.status, 429);
 }
 
@@ -200,7 +208,7 @@ async fn a_forgotten_password_does_not_lead_around_the_second_step() {
     assert!(!is_in(&mut here).await, "what began under the old password ended");
     token(&acme, &pat.email, new, None).await.refused(401, "mfa_required");
     let mut browser = half_way(&acme, &pat.email, new).await;
-    browser.post("/sign-in/code", &[("code", &app.code(0))]).await.expect_status(303);
+    browser.post("/sign-in/code", &[("code", &app.code())]).await.expect_status(303);
     assert!(is_in(&mut browser).await);
 }
 
@@ -214,7 +222,7 @@ async fn between_the_steps_the_password_must_stay_what_it_was() {
     elsewhere.cookies = waiting.cookies.clone();
     assert_eq!(elsewhere.get("/sign-in/code").await.header("location"), "/sign-in");
     reset(&acme, &pat, "quiet rivers bend 17 times").await;
-    let answer = waiting.post("/sign-in/code", &[("code", &app.code(0))]).await;
+    let answer = waiting.post("/sign-in/code", &[("code", &app.code())]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/sign-in"));
     assert!(!is_in(&mut waiting).await);
     // Nor does it count for ever.
@@ -222,7 +230,7 @@ async fn between_the_steps_the_password_must_stay_what_it_was() {
     let schema = acme.schema().await;
     let late = format!("UPDATE {schema}.sign_in_step SET expires_at = now() - interval '1 second'");
     sql(&acme.server.database).await.batch_execute(&late).await.unwrap();
-    let answer = slow.post("/sign-in/code", &[("code", &app.code(0))]).await;
+    let answer = slow.post("/sign-in/code", &[("code", &app.code())]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/sign-in"));
 }
 
@@ -253,7 +261,7 @@ async fn setting_up_asks_for_the_password_and_ends_what_began_without_it() {
     // Until it is confirmed nothing is asked for.
     assert!(is_in(&mut there).await);
     token(&acme, &pat.email, PASSWORD, None).await.expect(200);
-    let (_, _) = here.set_up_mfa().await;
+    let (_, _) = here.set_up_mfa(&acme).await;
     assert!(is_in(&mut here).await);
     assert!(!is_in(&mut there).await);
     api.get("/api/v1/me").await.refused(401, "bad_credential");
@@ -302,10 +310,10 @@ async fn whose_role_asks_for_it_sets_it_up_before_anything_else() {
     // Signing in anew does not lead around it.
     acme.api_of(&pat).await.get("/api/v1/me").await.refused(403, "mfa_enrolment_required");
 
-    let (app, _) = browser.set_up_mfa().await;
+    let (app, _) = browser.set_up_mfa(&acme).await;
     browser.get("/customers").await.expect_status(200);
     assert!(browser.get("/account").await.text().contains(&pat.email));
-    let tokens = token(&acme, &pat.email, PASSWORD, Some(&app.code(0))).await.expect(200);
+    let tokens = token(&acme, &pat.email, PASSWORD, Some(&app.code())).await.expect(200);
     acme.anonymous().bearer(&text(&tokens, "/access_token")).get("/api/v1/customers").await.expect(200);
     // What the role asks for cannot be turned off by those who have it.
     browser.get("/account/mfa").await.expect_status(200);
@@ -334,7 +342,7 @@ async fn who_asks_it_of_others_and_of_themselves_has_it_first() {
     let path = format!("/roles/{}/mfa", acme.role("Owner").await);
     browser.post(&path, &[("requires_mfa", "true")]).await.expect_status(303);
     assert!(browser.get("/roles").await.text().contains("set up your own two-step sign-in first"));
-    browser.set_up_mfa().await;
+    browser.set_up_mfa(&acme).await;
     browser.get("/roles").await.expect_status(200);
     browser.post(&path, &[("requires_mfa", "true")]).await.expect_status(303);
     assert!(browser.get("/roles").await.text().contains("Owners sign in with a second step now."));
@@ -375,7 +383,7 @@ async fn a_lost_app_is_taken_away_by_those_who_reach_its_person() {
     assert_eq!(events(&acme, "staff.mfa_removed").await, 1);
     // The portal does the same.
     let mut again = acme.browser_as(&pat.email, PASSWORD).await;
-    again.set_up_mfa().await;
+    again.set_up_mfa(&acme).await;
     let mut desk = acme.browser().await;
     let person = format!("/staff/{}", pat.id);
     assert!(desk.get(&person).await.text().contains("Take the second step away"));

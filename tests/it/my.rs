@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::expect,
-    harness::{Answer, Api, Browser, PASSWORD, Tenant, mailbox::letter_to, tenant, text},
+    harness::{Answer, Api, Browser, PASSWORD, Tenant, mailbox::letter_to, sql, tenant, text},
     outages::Field,
     shop::Shop,
 };
@@ -156,6 +156,11 @@ async fn a_forgotten_password_is_mended_by_a_mailbox_that_was_proved_and_no_othe
     assert!(plain(&answers[0]) == plain(&answers[1]) && plain(&answers[1]) == plain(&answers[2]));
     let letter = letter_to(acme.server, &email, 2).await;
     assert_eq!(crate::harness::mailbox::letters_to(acme.server, &ben_email).len(), 1, "Ben proved nothing");
+    assert!(letter.text.contains("The link works once, for 10 minutes."), "{}", letter.text);
+    let life = "SELECT extract(epoch FROM expires_at - created_at)::integer FROM {}.subscriber_link WHERE purpose = 'reset'";
+    let (client, schema) = (sql(&acme.server.database).await, acme.schema().await);
+    let life: i32 = client.query_one(&life.replace("{}", &schema), &[]).await.unwrap().get(0);
+    assert_eq!(life, 10 * 60);
     forgetful.get(&format!("/my/reset?code={}", letter.code())).await.expect_status(200);
     let fields = [("token", letter.code()), ("password", OTHER.to_owned())];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();

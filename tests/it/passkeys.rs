@@ -414,7 +414,7 @@ async fn a_passkey_and_a_code_prove_as_well() {
     let acme = tenant().await;
     let pat = acme.person(&[]).await;
     let mut browser = acme.browser_as(&pat.email, PASSWORD).await;
-    let (app, _) = browser.set_up_mfa().await;
+    let (app, _) = browser.set_up_mfa(&acme).await;
     let mut device = browser.add_passkey(&acme.host, "Laptop").await;
     an_hour_later(&acme).await;
     browser.get("/account/prove").await.expect_status(200);
@@ -427,7 +427,7 @@ async fn a_passkey_and_a_code_prove_as_well() {
     browser.asks("/account/passkeys/begin", &[]).await;
     an_hour_later(&acme).await;
     browser.get("/account/prove").await.expect_status(200);
-    assert_eq!(browser.post("/account/prove", &[("code", &app.code(0))]).await.header("location"), "/");
+    assert_eq!(browser.post("/account/prove", &[("code", &app.code())]).await.header("location"), "/");
     browser.get("/account/mfa").await.expect_status(200);
     browser.asks("/account/passkeys/begin", &[]).await;
     // Another's passkey proves nothing of this person.

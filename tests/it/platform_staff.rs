@@ -52,7 +52,7 @@ async fn somebody_is_invited_joins_and_signs_in_again() {
     page.expect_status(200);
     let wrong = second.post("/console/code", &[("code", "000000")]).await;
     wrong.expect_status(422);
-    let code = staff.app.code(0);
+    let code = staff.app.code();
     let before = second.cookies[COOKIE].clone();
     second.post("/console/code", &[("code", &code)]).await.expect_status(303);
     assert_ne!(before, second.cookies[COOKIE], "becoming whole is another token");

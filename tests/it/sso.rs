@@ -291,13 +291,13 @@ async fn a_role_s_second_step_holds_at_this_door_too() {
     let (acme, issuer) = with_sso(json!({})).await;
     let pat = acme.person(&[]).await;
     let mut here = acme.browser_as(&pat.email, PASSWORD).await;
-    let (app, _) = here.set_up_mfa().await;
+    let (app, _) = here.set_up_mfa(&acme).await;
     issuer.is("pat", &pat.email);
     let (mut browser, answer) = comes(&acme, &issuer, "/account").await;
     assert_eq!(answer.header("location"), "/sign-in/code?next=%2Faccount");
     assert!(!is_in(&mut browser).await);
     browser.get("/sign-in/code?next=%2Faccount").await.expect_status(200);
-    let done = browser.post("/sign-in/code", &[("code", &app.code(0)), ("next", "/account")]).await;
+    let done = browser.post("/sign-in/code", &[("code", &app.code()), ("next", "/account")]).await;
     assert_eq!(done.header("location"), "/account");
     assert!(is_in(&mut browser).await);
     // Whose role asks for one that is not there sets it up first; without a password to be asked for.

@@ -271,7 +271,7 @@ async fn a_link_is_made_by_hand_or_mailed_and_never_both() {
     let mailed = api.post(&path, json!({})).await.expect(201);
     assert_eq!((&mailed["link"], &mailed["was_mailed"]), (&Value::Null, &json!(true)));
     let letter = letter_to(acme.server, &email, 1).await;
-    assert!(letter.text.contains("30 minutes"), "{}", letter.text);
+    assert!(letter.text.contains("10 minutes"), "{}", letter.text);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Codes of an authenticator app: RFC 6238 with SHA-1, six digits and thirty seconds, as every app has it.
 
+use std::ops::RangeInclusive;
+
 use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 use qrcode::{Color, EcLevel, QrCode};
@@ -11,8 +13,11 @@ use crate::error::{OrInternal, Result};
 const STEP_SECONDS: i64 = 30;
 const DIGITS: usize = 6;
 const MODULUS: u32 = 1_000_000;
-/// Clocks may differ by a step: one before and one after the present are taken.
-const STEPS_ASIDE: i64 = 1;
+/// So far into a step the code of the one before it is still taken: it was typed and sent while its step ran out, or on a phone whose
+/// clock is late. RFC 6238 (5.2) allows a whole step for that; a third of one is enough, and ASVS (6.5.5) wants codes to live for thirty seconds.
+const LATE_SECONDS: i64 = 10;
+/// A phone's clock may be ahead by so much.
+const EARLY_SECONDS: i64 = 3;
 /// As RFC 4226 recommends: 160 bits.
 pub const SECRET_BYTES: usize = 20;
 /// Modules of white around a QR code, without which it is not read.
@@ -35,12 +40,16 @@ fn digits(typed: &str) -> Option<String> {
     (bare.len() == DIGITS && bare.bytes().all(|b| b.is_ascii_digit())).then_some(bare)
 }
 
+/// The steps of time whose codes count now: the present one, at its beginning the one before, at its end the one to come.
+fn counting(now: i64) -> RangeInclusive<i64> {
+    (now - LATE_SECONDS).div_euclid(STEP_SECONDS)..=(now + EARLY_SECONDS).div_euclid(STEP_SECONDS)
+}
+
 /// The step of time whose code was typed, unless its code or a later one was taken before.
 pub fn matching_step(secret: &[u8], typed: &str, now: i64, last_step: i64) -> Option<i64> {
     let typed = digits(typed)?;
-    let present = now.div_euclid(STEP_SECONDS);
     // Each of them is looked at, so that the time tells nothing of which it was.
-    (present - STEPS_ASIDE..=present + STEPS_ASIDE).fold(None, |found, step| {
+    counting(now).fold(None, |found, step| {
         let is_it = bool::from(code_at(secret, step).as_bytes().ct_eq(typed.as_bytes()));
         if is_it && step > last_step { Some(step) } else { found }
     })
@@ -104,21 +113,36 @@ mod tests {
     }
 
     #[test]
-    fn a_code_counts_one_step_early_and_one_late_and_no_more() {
-        let (now, step) = (1_111_111_111, 1_111_111_111 / 30);
-        for (of, counts) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
-            let found = matching_step(RFC, &code_at(RFC, step + of), now, 0);
-            assert_eq!(found, counts.then_some(step + of), "{of}");
+    fn a_code_counts_for_its_step_ten_seconds_more_and_three_before() {
+        // A step begins at 30 and ends with 59.
+        let code = code_at(RFC, 1);
+        for (now, counts) in [
+            (26, false),
+            (27, true),
+            (29, true),
+            (30, true),
+            (45, true),
+            (59, true),
+            (60, true),
+            (69, true),
+            (70, false),
+            (90, false),
+        ] {
+            assert_eq!(matching_step(RFC, &code, now, 0).is_some(), counts, "{now}");
         }
     }
 
     #[test]
     fn a_code_is_taken_once_and_those_before_it_no_more() {
-        let (now, step) = (1_111_111_111, 1_111_111_111 / 30);
+        let step = 1_111_111_111 / 30;
         let code = code_at(RFC, step);
-        assert_eq!(matching_step(RFC, &code, now, step), None);
-        assert_eq!(matching_step(RFC, &code_at(RFC, step - 1), now, step), None);
-        assert_eq!(matching_step(RFC, &code_at(RFC, step + 1), now, step), Some(step + 1));
+        assert_eq!(matching_step(RFC, &code, step * 30 + 15, step), None);
+        // In the first seconds of a step the one before would count, had none been taken since.
+        let early = step * 30 + 5;
+        assert_eq!(matching_step(RFC, &code_at(RFC, step - 1), early, step), None);
+        assert_eq!(matching_step(RFC, &code_at(RFC, step - 1), early, step - 1), None);
+        assert_eq!(matching_step(RFC, &code_at(RFC, step - 1), early, step - 2), Some(step - 1));
+        assert_eq!(matching_step(RFC, &code, early, step - 1), Some(step));
     }
 
     #[test]
@@ -140,6 +164,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_code_lives_for_its_step_and_the_seconds_around_it(
+            secret in proptest::array::uniform20(any::<u8>()),
+            step in 1_i64..100_000_000,
+            // From long before the step begins to long after it ended.
+            since in -90_i64..150,
+        ) {
+            let now = step * 30 + since;
+            prop_assert_eq!(counting(now).contains(&step), (-3..40).contains(&since));
+            prop_assert!((1..=2).contains(&counting(now).count()), "two steps at most count at once");
+            let code = code_at(&secret, step);
+            let found = matching_step(&secret, &code, now, 0);
+            if (-3..40).contains(&since) {
+                prop_assert!(found.is_some());
+            }
+            // Another step may have the same six digits, but that one's code counts then.
+            if let Some(found) = found {
+                prop_assert!(counting(now).contains(&found));
+                prop_assert_eq!(code_at(&secret, found), code);
+            }
+        }
+
         #[test]
         fn whatever_is_typed_is_judged(typed in "\\PC{0,20}") {
             let found = matching_step(RFC, &typed, 1_111_111_109, 0);

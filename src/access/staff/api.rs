@@ -189,6 +189,12 @@ pub struct StaffSessions {
     items: Vec<StaffSession>,
 }
 
+impl StaffSessions {
+    pub fn of(stays: Vec<Stay>) -> Self {
+        Self { items: stays.into_iter().map(StaffSession::from).collect() }
+    }
+}
+
 /// What decides whether a person has a right.
 #[derive(Debug, Serialize, Object)]
 pub struct StaffRight {
@@ -351,7 +357,7 @@ impl StaffApi {
         id: Path<Uuid>,
     ) -> Result<Json<StaffSessions>> {
         let stays = self.people.sessions_of(&by, id.0.into()).await?;
-        Ok(Json(StaffSessions { items: stays.into_iter().map(StaffSession::from).collect() }))
+        Ok(Json(StaffSessions::of(stays)))
     }
 
     /// End one session of a person

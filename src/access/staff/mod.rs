@@ -15,6 +15,7 @@ mod why;
 mod why_pages;
 
 pub use api::StaffApi;
+pub(super) use api::StaffSessions;
 pub use model::{Member, NewStaff, StaffChanges, StaffCounts, StaffFilter, StaffMark};
 pub(super) use ownership::{end_session_of, end_sessions_of, transfer_ownership};
 pub use pages::pages;

@@ -75,7 +75,15 @@ pub fn caller(tenant: &Tenant, origin: Option<Origin>, who: Option<(CustomerId, 
         }
         None => (Actor::anonymous(label), Credential::None),
     };
-    By { tenant: tenant.clone(), actor, origin, rights: Rights::default(), credential, proved_at: None }
+    By {
+        tenant: tenant.clone(),
+        actor,
+        origin,
+        rights: Rights::default(),
+        credential,
+        proved_at: None,
+        sign_in: None,
+    }
 }
 
 /// Somebody whose password was right.

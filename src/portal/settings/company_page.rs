@@ -1,6 +1,6 @@
 //! The page of the company's profile.
 
-use chrono::{Offset, Utc};
+use chrono::Utc;
 use poem::{
     Response, handler,
     http::{Method, StatusCode},
@@ -17,7 +17,10 @@ use crate::{
     access::{CheckedForm, Guarded, PageUser},
     tenancy::Resolver,
     types::{COUNTRIES, CURRENCIES},
-    web::{Flash, FormView, Moment, RouteTable},
+    web::{
+        Flash, FormView, Moment, RouteTable,
+        parts::{Choice, zone_choices},
+    },
 };
 
 const PATH: &str = "/settings/company";
@@ -53,34 +56,21 @@ struct CompanyPage {
     form: FormView,
 }
 
-#[derive(Serialize)]
-struct Choice {
-    value: String,
-    label: String,
-}
-
-fn choice(value: &str, label: impl Into<String>) -> Choice {
-    Choice { value: value.to_owned(), label: label.into() }
-}
-
 fn page_of(user: &PageUser, form: FormView) -> CompanyPage {
     let (tenant, now) = (user.tenant(), Utc::now());
     let zone = tenant.time_zone.0;
-    let mut countries: Vec<Choice> = COUNTRIES.iter().map(|(code, name)| choice(code, *name)).collect();
+    let mut countries: Vec<Choice> = COUNTRIES.iter().map(|(code, name)| Choice::new(code, *name)).collect();
     if !COUNTRIES.iter().any(|(code, _)| *code == tenant.country) {
-        countries.push(choice(&tenant.country, tenant.country.clone()));
+        countries.push(Choice::new(&tenant.country, &tenant.country));
     }
-    let time_zones = chrono_tz::TZ_VARIANTS.iter().map(|zone| {
-        let seconds = now.with_timezone(zone).offset().fix().local_minus_utc();
-        let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
-        let rest = if minutes % 60 == 0 { String::new() } else { format!(":{:02}", minutes % 60) };
-        choice(zone.name(), format!("{} (UTC{sign}{}{rest})", zone.name(), minutes / 60))
-    });
     CompanyPage {
         settings_tab: "company",
         countries,
-        currencies: CURRENCIES.iter().map(|(code, name)| choice(code, format!("{name} ({code})"))).collect(),
-        time_zones: time_zones.collect(),
+        currencies: CURRENCIES
+            .iter()
+            .map(|(code, name)| Choice::new(code, format!("{name} ({code})")))
+            .collect(),
+        time_zones: zone_choices(),
         local_time: now.with_timezone(&zone).format("%A %H:%M").to_string(),
         created: Moment::long_day(tenant.created_at, zone),
         form,

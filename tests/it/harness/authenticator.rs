@@ -1,11 +1,11 @@
 //! An authenticator app: keeps a secret and shows the code of the moment.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use data_encoding::BASE32_NOPAD;
 
-use super::{Browser, PASSWORD, between};
+use super::{Browser, PASSWORD, Tenant, between, sql};
 
 pub struct Authenticator {
     secret: Vec<u8>,
@@ -18,8 +18,13 @@ impl Authenticator {
         Self { secret: BASE32_NOPAD.decode(bare.as_bytes()).unwrap() }
     }
 
+    /// The code of now.
+    pub fn code(&self) -> String {
+        self.code_of(0)
+    }
+
     /// The code of now, or of so many steps later.
-    pub fn code(&self, later: i64) -> String {
+    pub fn code_of(&self, later: i64) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let step = i64::try_from(now / 30).unwrap() + later;
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.secret);
@@ -30,11 +35,11 @@ impl Authenticator {
     }
 }
 
-/// A code of the step before this one is no code any more when the next step begins: not to be begun with shortly before.
-pub async fn until_early_in_a_step() {
-    let left = || 30 - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 30;
-    while left() <= 5 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+impl Tenant {
+    /// As if a step of time had passed since each code was taken, so that the next need not be waited for: that of now counts again.
+    pub async fn a_step_passes(&self) {
+        let later = format!("UPDATE {}.totp SET last_step = last_step - 1", self.schema().await);
+        sql(&self.server.database).await.batch_execute(&later).await.unwrap();
     }
 }
 
@@ -46,16 +51,16 @@ pub fn shown_codes(page: &str) -> Vec<String> {
 }
 
 impl Browser {
-    /// Sets two-step sign-in up, with the code of the step before this one: that of now, and the next, are still good.
-    pub async fn set_up_mfa(&mut self) -> (Authenticator, Vec<String>) {
+    /// Sets two-step sign-in up, a step of time ago: the code of now is good.
+    pub async fn set_up_mfa(&mut self, at: &Tenant) -> (Authenticator, Vec<String>) {
         self.get("/account/mfa").await.expect_status(200);
         self.post("/account/mfa/begin", &[("current_password", PASSWORD)]).await.expect_status(303);
         let page = self.get("/account/mfa").await.text();
         let key = between(&page, "aria-label=\"Key for the app\"", "</code>").unwrap();
         let app = Authenticator::new(key.split('>').nth(1).unwrap());
-        until_early_in_a_step().await;
-        let done = self.post("/account/mfa/confirm", &[("code", &app.code(-1))]).await;
+        let done = self.post("/account/mfa/confirm", &[("code", &app.code())]).await;
         done.expect_status(200);
+        at.a_step_passes().await;
         let codes = shown_codes(&done.text());
         (app, codes)
     }

@@ -192,6 +192,7 @@ impl Walk {
         let names = [("id", person.as_str()), ("right", "customers.view")];
         self.at("GET /staff/{id}/rights/{right}", &names, "", Value::Null).await;
         self.own_profile().await;
+        self.own_sessions(client, schema).await;
         self.see("DELETE /staff/{id}/sessions", &person).await;
         self.own_passkeys(client, schema).await;
         self.sso(client, schema).await;
@@ -219,11 +220,25 @@ impl Walk {
     /// What the owner shows of themselves.
     async fn own_profile(&mut self) {
         self.call("GET /me/profile", "", Value::Null).await;
-        self.call("PATCH /me/profile", "", json!({"phone": "+639171234567"})).await;
+        let shown = json!({"phone": "+639171234567", "time_zone": "Europe/Berlin"});
+        self.call("PATCH /me/profile", "", shown).await;
         let dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
         let dot = data_encoding::BASE64.decode(dot.as_bytes()).unwrap();
         self.send_file("PUT /me/avatar", "", "dot.png", &dot).await;
         self.call("DELETE /me/avatar", "", Value::Null).await;
+    }
+
+    /// Browsers that the owner left signed in.
+    async fn own_sessions(&mut self, client: &Client, schema: &str) {
+        let stay = format!(
+            "INSERT INTO {schema}.portal_session (id, token_hash, staff_id, expires_at)
+             VALUES (gen_random_uuid(), 'y', $1, now() + interval '1 day') RETURNING id"
+        );
+        let owner: uuid::Uuid = self.owner.parse().unwrap();
+        let stay: uuid::Uuid = client.query_one(&stay, &[&owner]).await.unwrap().get(0);
+        self.call("GET /me/sessions", "", Value::Null).await;
+        self.call("DELETE /me/sessions/{id}", &stay.to_string(), Value::Null).await;
+        self.call("DELETE /me/sessions", "", Value::Null).await;
     }
 
     /// A passkey that the owner made in a browser.

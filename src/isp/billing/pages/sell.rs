@@ -26,7 +26,7 @@ use crate::{
     types::search::plain,
     types::{Check, InstallationId, PlanId, optional_text},
     web::parts::Choice,
-    web::{Flash, Form, FormView, Moment},
+    web::{Flash, Form, FormView, Moment, reader_zone},
 };
 
 const PATH: &str = "/subscriptions";
@@ -310,7 +310,7 @@ pub async fn sell(
     };
     match sold {
         Ok(sold) => {
-            let until = sold.subscription.span.ends_at.with_timezone(&user.tenant().time_zone.0);
+            let until = sold.subscription.span.ends_at.with_timezone(&reader_zone(user.tenant().time_zone.0));
             let said = format!(
                 "{} was sold until {}.",
                 sold.subscription.plan_name,

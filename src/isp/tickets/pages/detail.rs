@@ -283,7 +283,7 @@ fn page_of(user: &PageUser, known: &Known, asked: &Asked) -> DetailPage {
     let (comments, files) = thread(known, zone);
     let visits = known.visits.iter().map(|visit| VisitLine {
         text: format!("{}: {}", visit.kind, visit.status),
-        at: Moment::at(visit.starts_at, zone),
+        at: Moment::appointment(visit.starts_at, zone),
         href: format!("/visits/{}", visit.id),
     });
     let can_plan = ticket.status.is_open() && user.by.rights.holds("visits.plan");

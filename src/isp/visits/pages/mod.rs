@@ -85,7 +85,7 @@ fn card(visit: Visit, zone: Tz) -> Card {
     Card {
         href: format!("/visits/{}", visit.id),
         time: clock(visit.span, zone),
-        starts: Moment::at(visit.span.starts_at, zone),
+        starts: Moment::appointment(visit.span.starts_at, zone),
         customer: visit.customer_name,
         kind_label: visit.kind.label(),
         status: visit.status.as_str(),
