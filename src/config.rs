@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 
 mod alerts;
 mod errors;
+mod otlp;
 mod payments;
 mod signups;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 
 pub use alerts::AlertSettings;
 pub use errors::ErrorSettings;
+pub use otlp::OtlpSettings;
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
 pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
 
@@ -179,13 +181,6 @@ pub struct LogSettings {
 pub enum LogFormat {
     Json,
     Text,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OtlpSettings {
-    /// gRPC endpoint of a collector; no traces without one.
-    pub endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -487,6 +482,7 @@ impl Settings {
             return Err(Error::invalid("mail.url", "required", "mail.kind = smtp needs mail.url."));
         }
         self.alerts.check()?;
+        self.otlp.check()?;
         let limits = &self.limits;
         let zero = [
             ("limits.address_per_second", limits.address_per_second),
