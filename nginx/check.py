@@ -150,14 +150,15 @@ def check_headers(front, check):
         "X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: evil.test",
         "X_Forwarded_For: 203.0.113.8", "Forwarded: for=203.0.113.9;host=evil.test", "X-Real-IP: 203.0.113.9", "True-Client-IP: 203.0.113.9",
         "X-Original-URL: /internal/x", "X-HTTP-Method-Override: DELETE", "Proxy: http://evil.test", "TE: trailers", "Keep-Alive: timeout=99",
-        "Upgrade: h2c", "Proxy-Authorization: Basic eA==", "X-Tenant-ID: acme", "Cookie: a=b"])
+        "Upgrade: h2c", "Proxy-Authorization: Basic eA==", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate: a=b",
+        "X-Tenant-ID: acme", "Cookie: a=b"])
     got = echoed(body)
     check.that("an ordinary request passes", status == 200, status)
     check.that("X-Forwarded-For is overwritten", got.get("x-forwarded-for") == ["127.0.0.1"], got.get("x-forwarded-for"))
     check.that("X-Forwarded-Proto is overwritten", got.get("x-forwarded-proto") == ["https"], got.get("x-forwarded-proto"))
     check.that("X-Forwarded-Host is overwritten", got.get("x-forwarded-host") == [f"acme.{BASE}"], got.get("x-forwarded-host"))
     dropped = ["x_forwarded_for", "forwarded", "x-real-ip", "true-client-ip", "x-original-url", "x-http-method-override", "proxy", "te",
-               "keep-alive", "upgrade", "proxy-authorization"]
+               "keep-alive", "upgrade", "proxy-authorization", "traceparent", "tracestate"]
     check.that("spoofed and hop-by-hop headers are dropped", not set(dropped) & set(got), set(dropped) & set(got))
     check.that("the tenant header and cookies pass", got.get("x-tenant-id") == ["acme"] and got.get("cookie") == ["a=b"], got)
     check.that("HSTS is the proxy's, once", answer.get("strict-transport-security") == ["max-age=63072000; includeSubDomains"], answer)

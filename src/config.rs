@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 mod acme;
 mod alerts;
 mod errors;
+mod otlp;
 mod payments;
 mod signups;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 pub use acme::AcmeSettings;
 pub use alerts::AlertSettings;
 pub use errors::ErrorSettings;
+pub use otlp::OtlpSettings;
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
 pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
 
@@ -182,13 +184,6 @@ pub struct LogSettings {
 pub enum LogFormat {
     Json,
     Text,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OtlpSettings {
-    /// gRPC endpoint of a collector; no traces without one.
-    pub endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -492,6 +487,7 @@ impl Settings {
         }
         self.acme.check()?;
         self.alerts.check()?;
+        self.otlp.check()?;
         let limits = &self.limits;
         let zero = [
             ("limits.address_per_second", limits.address_per_second),

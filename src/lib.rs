@@ -28,6 +28,7 @@ mod secrets;
 mod sheets;
 mod telemetry;
 mod tenancy;
+mod trace;
 mod types;
 mod web;
 

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::{Certificate, Client, ClientBuilder, Response, header::HeaderMap};
 use serde_json::Value;
+use tracing::Span;
 use url::Url;
 
 pub use guard::resolver;
@@ -72,6 +73,21 @@ impl Failure {
             Self::Forbidden(detail) | Self::NotSent(detail) | Self::Unanswered { detail, .. } => detail,
         }
     }
+
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "forbidden",
+            Self::NotSent(_) => "not_sent",
+            Self::Unanswered { .. } => "unanswered",
+        }
+    }
+
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unanswered { status, .. } => *status,
+            Self::Forbidden(_) | Self::NotSent(_) => None,
+        }
+    }
 }
 
 impl Outbound {
@@ -114,8 +130,15 @@ impl Outbound {
         })))
     }
 
-    /// Sends the request once and reads the whole answer. A redirect is an answer like any other.
+    /// Sends the request once and reads the whole answer. A redirect is an answer like any other. Our trace is not told to others.
     pub async fn send(&self, request: Request) -> std::result::Result<Answer, Failure> {
+        let span = request.span();
+        let answered = self.send_once(request).await;
+        tell(&span, &answered);
+        answered
+    }
+
+    async fn send_once(&self, request: Request) -> std::result::Result<Answer, Failure> {
         let request = request.checked()?;
         let is_secure = request.url().scheme() == "https";
         self.0.guard.check_literal(request.url(), is_secure)?;
@@ -155,6 +178,20 @@ impl Outbound {
                 Err(other) => Failure::NotSent(plain_words(&*other)),
             }),
         }
+    }
+}
+
+fn tell(span: &Span, answered: &std::result::Result<Answer, Failure>) {
+    if span.is_none() {
+        return;
+    }
+    let (status, failure) = match answered {
+        Ok(answer) => (Some(answer.status), (answer.status >= 400).then_some("status")),
+        Err(failure) => (failure.status(), Some(failure.class())),
+    };
+    span.record("http.response.status_code", status.map(i64::from));
+    if let Some(failure) = failure {
+        span.record("error.type", failure).record("otel.status_code", "ERROR");
     }
 }
 

@@ -1,10 +1,10 @@
 //! The front door: every request passes here once. Id, address, limits, tenant, then the surface's own router; and on the way
 //! back failures become bytes, and every answer gets its headers, its log line and its place in the metrics.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use poem::{
-    Endpoint, Request, Response,
+    Endpoint, PathPattern, Request, Response,
     endpoint::BoxEndpoint,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
@@ -20,6 +20,7 @@ use crate::{
     config::Settings,
     error::{Error, Result},
     tenancy::{Place, Tenant, plans::Metric},
+    trace::{self, TraceParent, root_span},
     web::{
         self, CallerNote, ContentPolicy, Host, Origin, PageMeta, RouteNote, Routed, StandingNote,
         TrustedProxies,
@@ -153,7 +154,7 @@ impl Front {
             return Err(Error::MethodNotAllowed);
         }
         request.extensions_mut().insert(place);
-        surface.call(request).await.map_err(web::from_poem)
+        matched(surface.call(request).await, &seen.route)
     }
 
     /// Gives a request what is known of it, and what its guards need.
@@ -286,20 +287,28 @@ impl Front {
         }
     }
 
-    /// One span for each request, when somebody collects them.
-    fn span(&self, seen: &Seen) -> Span {
-        if self.app.parts.settings.otlp.endpoint.is_none() {
-            return Span::none();
-        }
-        tracing::info_span!(
+    /// One span for each request, when somebody collects them. It goes on with a trace that a proxy of ours has begun; what anybody
+    /// else says of traces is not believed.
+    fn span(&self, request: &Request, seen: &Seen) -> Span {
+        let span = root_span!(
+            parent: None,
             "request",
             otel.kind = "server",
+            otel.status_code = Empty,
             request_id = %seen.origin.request_id,
             http.request.method = seen.method.as_str(),
             http.route = Empty,
             http.response.status_code = Empty,
             tenant = Empty,
-        )
+            tenant.id = Empty,
+        );
+        if !span.is_none()
+            && self.proxies.sent(request)
+            && let Some(begun) = request.header("traceparent").and_then(TraceParent::parse)
+        {
+            begun.continue_with(&span);
+        }
+        span
     }
 
     /// RFC 9110 wants a 405 to say which methods would do.
@@ -399,39 +408,63 @@ impl Endpoint for Front {
             tenant: None,
             cors: None,
         };
-        let span = self.span(&seen);
+        let span = self.span(&request, &seen);
         let mut response = match self.answer(request, &mut seen).instrument(span.clone()).await {
             Ok(response) => response,
-            Err(error) => self.present(&error, &seen),
+            Err(error) => span.in_scope(|| self.present(&error, &seen)),
         };
-        if let Some(operation) = response.data::<poem_openapi::OperationId>() {
-            seen.route.set(operation.0.into());
-        }
         self.finish(&mut response, &seen);
         let (took, route, status) =
             (started.elapsed(), seen.route.get().unwrap_or("none"), response.status().as_u16());
         self.app.parts.metrics.observe_request(route, &seen.method, status, took);
         self.count(&seen, status);
-        span.record("http.route", route).record("http.response.status_code", status);
-        if let Some(tenant) = &seen.tenant {
-            span.record("tenant", tenant.slug.as_str());
-        }
+        tell(&span, &seen, route, status);
         if self.app.parts.settings.log.requests {
-            tracing::info!(
-                target: "lastmile::requests",
-                request_id = %seen.origin.request_id,
-                tenant = seen.tenant.as_ref().map(|tenant| tenant.slug.as_str()),
-                actor = seen.caller.kind(),
-                actor_id = seen.caller.id().map(tracing::field::display),
-                method = seen.method.as_str(),
-                route,
-                status,
-                micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                "request",
-            );
+            span.in_scope(|| log(&seen, route, status, took));
         }
         Ok(response)
     }
+}
+
+/// Pages have noted their pattern on the way in; that of an operation comes back with its answer, or its failure.
+fn matched(answered: poem::Result<Response>, route: &RouteNote) -> Result<Response> {
+    let pattern = match &answered {
+        Ok(response) => response.data::<PathPattern>(),
+        Err(error) => error.data::<PathPattern>(),
+    };
+    if let Some(PathPattern(pattern)) = pattern {
+        route.set(pattern.clone());
+    }
+    answered.map_err(web::from_poem)
+}
+
+fn tell(span: &Span, seen: &Seen, route: &str, status: u16) {
+    if span.is_none() {
+        return;
+    }
+    trace::rename(span, || format!("{} {route}", seen.method));
+    span.record("http.route", route).record("http.response.status_code", i64::from(status));
+    if let Some(tenant) = &seen.tenant {
+        span.record("tenant", tenant.slug.as_str()).record("tenant.id", tracing::field::display(tenant.id()));
+    }
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+fn log(seen: &Seen, route: &str, status: u16, took: Duration) {
+    tracing::info!(
+        target: "lastmile::requests",
+        request_id = %seen.origin.request_id,
+        tenant = seen.tenant.as_ref().map(|tenant| tenant.slug.as_str()),
+        actor = seen.caller.kind(),
+        actor_id = seen.caller.id().map(tracing::field::display),
+        method = seen.method.as_str(),
+        route,
+        status,
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "request",
+    );
 }
 
 fn title_of(error: &Error) -> &'static str {

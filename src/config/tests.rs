@@ -52,6 +52,8 @@ fn values_that_make_no_sense_are_refused() {
         (|s| s.limits.burst_seconds = 0, "limits.burst_seconds"),
         (|s| s.mail.kind = MailKind::Smtp, "mail.url"),
         (|s| s.outbound.timeout_ms = 0, "outbound.timeout_ms"),
+        (|s| s.otlp.sample = 1.5, "otlp.sample"),
+        (|s| s.otlp.sample = f64::NAN, "otlp.sample"),
         (|s| s.alerts.window_minutes = 0, "alerts.window_minutes"),
         (|s| s.alerts.quiet_minutes = 2_000, "alerts.quiet_minutes"),
     ] {

@@ -9,6 +9,7 @@ mod plans;
 mod pool;
 mod recent;
 mod server;
+mod traced;
 mod unit;
 
 pub use errors::OnConstraint;

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,7 @@ use super::{
     plans::Plan,
     pool::{Connection, Pooled, Room},
     recent::{Question, Recent},
+    traced::Traced,
 };
 use crate::{
     error::{Error, Result},
@@ -60,6 +61,8 @@ struct Inner {
     is_closing: AtomicBool,
     /// Set when that COMMIT was answered.
     is_over: AtomicBool,
+    /// How many were asked, for the traces.
+    statements: AtomicU32,
 }
 
 /// An open transaction. Statements are prepared once per connection; their texts are static.
@@ -78,12 +81,17 @@ impl Tx {
             failed: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            statements: AtomicU32::new(0),
         };
         Self { inner: Arc::new(inner), is_last: false }
     }
 
     fn client(&self) -> Result<&ClientWrapper> {
         self.inner.checkout.connection().map(|connection| &connection.client)
+    }
+
+    fn count(&self) {
+        self.inner.statements.fetch_add(1, Ordering::Relaxed);
     }
 
     #[track_caller]
@@ -99,6 +107,7 @@ impl Tx {
         &self,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        self.count();
         let is_closing = &self.inner.is_closing;
         let too_late = if self.is_last {
             is_closing.swap(true, Ordering::AcqRel)
@@ -282,6 +291,7 @@ deref_to_tx!(TenantTx, ControlTx, OwnerTx);
 impl OwnerTx {
     /// Simple-protocol text with schema and role names in it.
     pub async fn run(&self, sql: &str) -> Result<()> {
+        self.count();
         self.batch(sql).await
     }
 
@@ -308,12 +318,14 @@ impl OwnerTx {
 
     /// Reads what `COPY .. TO STDOUT` sends.
     pub async fn copy_out(&self, sql: &str) -> Result<CopyOutStream> {
+        self.count();
         let stream = self.client()?.copy_out(sql).await;
         self.seen(stream)
     }
 
     /// Writes what `COPY .. FROM STDIN` takes.
     pub async fn copy_in(&self, sql: &str) -> Result<CopyInSink<bytes::Bytes>> {
+        self.count();
         let sink = self.client()?.copy_in(sql).await;
         self.seen(sink)
     }
@@ -324,6 +336,7 @@ impl OwnerTx {
         sql: &(impl ToStatement + ?Sized),
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
+        self.count();
         let rows = self.client()?.query(sql, params).await;
         self.seen(rows)
     }
@@ -413,15 +426,18 @@ impl Db {
             let recent = (ending == Ending::Unawaited).then(|| self.recent().clone());
             TenantTx { tx, room: room.clone(), recent }
         };
-        let first = open(self.shard(room.shard()).await?);
-        match unit(first, entry, f).await {
+        let name = if ending == Ending::Awaited { "db.write tenant" } else { "db.read tenant" };
+        let mut traced = Traced::begin(name, Some(room.tenant()));
+        let first = open(traced.waiting(self.shard(room.shard())).await?);
+        let done = match unit(first, entry, f, &mut traced).await {
             Err(Failure::Before(error)) if is_worth_another_run(&error) => {
-                let second = open(self.shard(room.shard()).await?);
+                let second = open(traced.waiting(self.shard(room.shard())).await?);
                 second.inner.checkout.connection()?.forget_plans();
-                unit(second, entry, again).await.map_err(Failure::into_error)
+                unit(second, entry, again, &mut traced).await
             }
-            other => other.map_err(Failure::into_error),
-        }
+            other => other,
+        };
+        traced.with(done.map_err(Failure::into_error))
     }
 
     /// Runs `f` in the control plane and commits when it answers Ok.
@@ -445,15 +461,18 @@ impl Db {
         F: AsyncFnOnce(&ControlTx) -> Result<T> + Clone,
     {
         let again = f.clone();
-        let first = ControlTx { tx: Tx::open(self.control().await?, None, ending) };
-        match unit(first, entry, f).await {
+        let name = if ending == Ending::Awaited { "db.write public" } else { "db.read public" };
+        let mut traced = Traced::begin(name, None);
+        let first = ControlTx { tx: Tx::open(traced.waiting(self.control()).await?, None, ending) };
+        let done = match unit(first, entry, f, &mut traced).await {
             Err(Failure::Before(error)) if is_worth_another_run(&error) => {
-                let second = ControlTx { tx: Tx::open(self.control().await?, None, ending) };
+                let second = ControlTx { tx: Tx::open(traced.waiting(self.control()).await?, None, ending) };
                 second.inner.checkout.connection()?.forget_plans();
-                unit(second, entry, again).await.map_err(Failure::into_error)
+                unit(second, entry, again, &mut traced).await
             }
-            other => other.map_err(Failure::into_error),
-        }
+            other => other,
+        };
+        traced.with(done.map_err(Failure::into_error))
     }
 
     /// Runs `f` as the role that owns everything. Only `tenancy/` may call this.
@@ -461,9 +480,11 @@ impl Db {
     where
         F: AsyncFnOnce(&OwnerTx) -> Result<T>,
     {
-        let tx = OwnerTx { tx: Tx::open(self.owner().await?, None, Ending::Awaited) };
+        let mut traced = Traced::begin("db.write owner", None);
+        let tx = OwnerTx { tx: Tx::open(traced.waiting(self.owner()).await?, None, Ending::Awaited) };
         let entry = "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp";
-        unit(tx, entry, f).await.map_err(Failure::into_error)
+        let done = unit(tx, entry, f, &mut traced).await;
+        traced.with(done.map_err(Failure::into_error))
     }
 }
 
@@ -474,13 +495,15 @@ impl Db {
     where
         F: AsyncFnOnce(&OwnerTx) -> Result<T>,
     {
-        let tx = OwnerTx { tx: Tx::open(self.owner().await?, None, Ending::Unawaited) };
+        let mut traced = Traced::begin("db.read owner", None);
+        let tx = OwnerTx { tx: Tx::open(traced.waiting(self.owner()).await?, None, Ending::Unawaited) };
         let shared =
             snapshot.map(|Snapshot(id)| format!("SET TRANSACTION SNAPSHOT '{id}';")).unwrap_or_default();
         let entry = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {shared} SET LOCAL search_path = pg_catalog, pg_temp"
         );
-        unit(tx, &entry, f).await.map_err(Failure::into_error)
+        let done = unit(tx, &entry, f, &mut traced).await;
+        traced.with(done.map_err(Failure::into_error))
     }
 }
 
@@ -489,7 +512,7 @@ impl Db {
 pub struct Snapshot(String);
 
 /// One run: the entry and the work side by side, then the end.
-async fn unit<X, T, F>(tx: X, entry: &str, f: F) -> Result<T, Failure>
+async fn unit<X, T, F>(tx: X, entry: &str, f: F, traced: &mut Traced) -> Result<T, Failure>
 where
     X: std::ops::Deref<Target = Tx> + IntoTx,
     F: AsyncFnOnce(&X) -> Result<T>,
@@ -498,6 +521,8 @@ where
     // What the unit met after a failed entry is only "transaction is aborted".
     let done = entered.and(worked);
     let tx = tx.into_tx();
+    traced.ran(tx.inner.statements.load(Ordering::Relaxed));
+    traced.ended(if done.is_ok() { "committed" } else { "rolled back" });
     if tx.inner.is_over.load(Ordering::Acquire) {
         tx.give_back();
         return done.map_err(Failure::Before);
@@ -507,7 +532,13 @@ where
             tx.end_unawaited("ROLLBACK");
             Err(Failure::Before(error))
         }
-        (Ok(done), Ending::Awaited) => tx.commit().await.map(|()| done).map_err(Failure::AtCommit),
+        (Ok(done), Ending::Awaited) => {
+            let is_spoilt = tx.inner.failed.load(Ordering::Relaxed);
+            traced.ended(if is_spoilt { "rolled back" } else { "unknown" });
+            tx.commit().await.map_err(Failure::AtCommit)?;
+            traced.ended("committed");
+            Ok(done)
+        }
         (Ok(done), Ending::Unawaited) => {
             tx.end_unawaited("COMMIT");
             Ok(done)

@@ -5,6 +5,9 @@
 //!
 //! A standing job is there once for every active tenant, and answers each time when it is due next. Whoever changes what it looks
 //! after [calls](call_at) it: a call is never lost, not even one that comes while the job runs.
+//!
+//! Where traces are collected, a job is a part of the trace of whoever enqueued it. A standing job has traces of its own, and names the
+//! one that called it.
 
 mod runner;
 
@@ -16,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     db::{ControlTx, TenantTx},
     error::Result,
+    trace::TraceParent,
     types::{JobId, TenantId},
 };
 
@@ -27,7 +31,16 @@ pub async fn enqueue(
     due_at: DateTime<Utc>,
 ) -> Result<JobId> {
     let id = JobId::new();
-    tx.execute("SELECT gate.enqueue_job($1, $2, $3, $4)", &[&id, &kind, &subject, &due_at]).await?;
+    match TraceParent::here() {
+        None => {
+            tx.execute("SELECT gate.enqueue_job($1, $2, $3, $4)", &[&id, &kind, &subject, &due_at]).await?
+        }
+        Some(trace) => {
+            let trace = trace.to_text();
+            let sql = "SELECT gate.enqueue_job($1, $2, $3, $4, $5)";
+            tx.execute(sql, &[&id, &kind, &subject, &due_at, &trace]).await?
+        }
+    };
     Ok(id)
 }
 
@@ -39,6 +52,9 @@ pub async fn is_waiting(tx: &ControlTx, tenant: TenantId, kind: &'static str) ->
 
 /// Makes the entered tenant's standing job of this kind run at `at`, unless it is due earlier anyway.
 pub async fn call_at(tx: &TenantTx, kind: &'static str, at: DateTime<Utc>) -> Result<()> {
-    tx.execute("SELECT gate.call_at($1, $2)", &[&kind, &at]).await?;
+    match TraceParent::here() {
+        None => tx.execute("SELECT gate.call_at($1, $2)", &[&kind, &at]).await?,
+        Some(trace) => tx.execute("SELECT gate.call_at($1, $2, $3)", &[&kind, &at, &trace.to_text()]).await?,
+    };
     Ok(())
 }

@@ -9,12 +9,14 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::{
     db::Db,
     error::Result,
     tenancy::{Registry, Tenant},
+    trace::{TraceParent, root_span},
     types::{JobId, TenantId},
 };
 
@@ -170,7 +172,7 @@ impl Runner {
                             WHERE j.due_at <= now() AND (j.leased_until IS NULL OR j.leased_until < now())
                                 AND j.kind = ANY($3) AND t.status = 'active'
                             ORDER BY j.due_at FOR UPDATE OF j SKIP LOCKED LIMIT 1)
-                         RETURNING id, tenant_id, kind, subject_id, attempts, is_standing, called",
+                         RETURNING id, tenant_id, kind, subject_id, attempts, is_standing, called, traceparent",
                         &[&lease, &LEASE_SECONDS, &kinds],
                     )
                     .await?;
@@ -180,6 +182,7 @@ impl Runner {
                     lease,
                     is_standing: row.get("is_standing"),
                     called: row.get("called"),
+                    trace: TraceParent::kept(row.get("traceparent")),
                     job: Job {
                         id: row.get("id"),
                         subject: row.get("subject_id"),
@@ -197,17 +200,26 @@ impl Runner {
     }
 
     async fn run_one(&self, leased: Leased) {
+        let span = leased.span();
+        self.run_traced(&leased, &span).instrument(span.clone()).await;
+    }
+
+    async fn run_traced(&self, leased: &Leased, span: &Span) {
         let ended = tokio::select! {
-            ended = self.work(&leased) => ended,
-            error = self.keep_lease(&leased) => Err(error),
+            ended = self.work(leased) => ended,
+            error = self.keep_lease(leased) => Err(error),
         };
+        span.record("lastmile.outcome", outcome_of(&ended));
+        if let Err(error) = &ended {
+            span.record("error.type", error.code()).record("otel.status_code", "ERROR");
+        }
         let settled = match ended {
             Ok(Next::Done) if leased.is_standing => {
                 let due = Utc::now() + chrono::Duration::hours(STAND_AGAIN_HOURS);
-                self.settle(&leased, Some((due, 0))).await
+                self.settle(leased, Some((due, 0))).await
             }
-            Ok(Next::Done) => self.settle(&leased, None).await,
-            Ok(Next::Again(due)) => self.settle(&leased, Some((due, 0))).await,
+            Ok(Next::Done) => self.settle(leased, None).await,
+            Ok(Next::Again(due)) => self.settle(leased, Some((due, 0))).await,
             Err(error) => {
                 tracing::error!(kind = leased.kind, tenant = %leased.tenant, %error, "a job failed");
                 let step = usize::try_from(leased.job.attempt - 1)
@@ -215,7 +227,7 @@ impl Runner {
                     .min(BACKOFF_SECONDS.len() - 1);
                 let wait = BACKOFF_SECONDS.get(step).copied().unwrap_or(3_600);
                 let due = Utc::now() + chrono::Duration::seconds(wait);
-                self.settle(&leased, Some((due, leased.job.attempt))).await
+                self.settle(leased, Some((due, leased.job.attempt))).await
             }
         };
         if let Err(error) = settled {
@@ -268,7 +280,8 @@ impl Runner {
                 Some((due, attempts)) => {
                     tx.execute(
                         "UPDATE public.job SET due_at = CASE WHEN called = $5 THEN $3 ELSE least($3, now()) END,
-                            attempts = $4, lease = NULL, leased_until = NULL
+                            attempts = $4, lease = NULL, leased_until = NULL,
+                            traceparent = CASE WHEN is_standing AND called = $5 THEN NULL ELSE traceparent END
                          WHERE id = $1 AND lease = $2",
                         &[&leased.job.id, &leased.lease, &due, &attempts, &leased.called],
                     )
@@ -286,7 +299,41 @@ struct Leased {
     lease: Uuid,
     is_standing: bool,
     called: i64,
+    /// What it was enqueued or called by.
+    trace: Option<TraceParent>,
     job: Job,
     /// Held until the end, if the work is heavy.
     _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Leased {
+    /// A run: in the trace of what enqueued the job. What calls a standing job is not the one reason that it runs.
+    fn span(&self) -> Span {
+        let span = root_span!(
+            parent: None,
+            "job",
+            otel.name = %format_args!("job {}", self.kind),
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            lastmile.job.kind = self.kind,
+            lastmile.job.attempt = self.job.attempt,
+            lastmile.outcome = Empty,
+            tenant.id = %self.tenant,
+            error.type = Empty,
+        );
+        match &self.trace {
+            Some(trace) if self.is_standing => trace.link_to(&span),
+            Some(trace) => trace.continue_with(&span),
+            None => {}
+        }
+        span
+    }
+}
+
+fn outcome_of(ended: &Result<Next>) -> &'static str {
+    match ended {
+        Ok(Next::Done) => "done",
+        Ok(Next::Again(_)) => "again",
+        Err(_) => "failed",
+    }
 }

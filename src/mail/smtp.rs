@@ -16,12 +16,14 @@ use lettre::transport::smtp::{
     extension::{ClientId, Extension, MailParameter},
 };
 use secrecy::{ExposeSecret, SecretString};
+use tracing::{Span, field::Empty};
 use url::Url;
 
 use super::letter::Envelope;
 use crate::{
     error::{Error, Result},
     outbound::{Failure, Outbound},
+    trace::span,
 };
 
 /// Greeting, encryption, signing in, and the envelope: all that comes before the letter itself.
@@ -105,6 +107,21 @@ pub enum Handed {
     NotTaken(Said),
     /// The connection went while the server had the letter in its hands.
     Unknown(String),
+}
+
+impl Handed {
+    fn tell(&self, span: &Span) {
+        let (outcome, code) = match self {
+            Self::Accepted => ("accepted", None),
+            Self::Refused(said) => ("refused", said.code),
+            Self::NotTaken(said) => ("not_taken", said.code),
+            Self::Unknown(_) => ("unknown", None),
+        };
+        span.record("lastmile.outcome", outcome).record("smtp.response.code", code.map(i64::from));
+        if !matches!(self, Self::Accepted) {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
 }
 
 impl Said {
@@ -200,6 +217,22 @@ impl Smtp {
 
     /// The same with a guard over the addresses that are called.
     pub async fn carry_by(&self, guard: Option<&Outbound>, envelope: &Envelope) -> Handed {
+        let span = span!(
+            "smtp",
+            otel.name = "smtp.send",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            server.address = self.server.host.as_str(),
+            server.port = i64::from(self.server.port),
+            lastmile.outcome = Empty,
+            smtp.response.code = Empty,
+        );
+        let handed = self.hand_over(guard, envelope).await;
+        handed.tell(&span);
+        handed
+    }
+
+    async fn hand_over(&self, guard: Option<&Outbound>, envelope: &Envelope) -> Handed {
         let ready = async {
             let mut connection = self.connection(guard).await?;
             announce(&mut connection, envelope).await?;

@@ -9,9 +9,11 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
+use tracing::{Span, field::Empty};
 use url::Url;
 
 use super::Failure;
+use crate::trace::span;
 
 /// One request. Only method and host are ever shown: a path or a header may be a credential.
 #[derive(Clone)]
@@ -76,6 +78,21 @@ impl Request {
     pub fn form<'a>(self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.bytes("application/x-www-form-urlencoded", body.into())
+    }
+
+    /// A span of this call: of the address it has the host alone.
+    pub(super) fn span(&self) -> Span {
+        span!(
+            "http",
+            otel.name = self.method.as_str(),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = self.method.as_str(),
+            server.address = self.url.host_str(),
+            server.port = self.url.port_or_known_default().map(i64::from),
+            http.response.status_code = Empty,
+            error.type = Empty,
+        )
     }
 
     pub fn body_len(&self) -> usize {

@@ -15,6 +15,7 @@ mod keys;
 mod portable;
 mod store;
 mod tenant;
+mod traced;
 mod vault;
 
 pub use envelope::{Aad, DataKey, SecretKey, open, role_password, seal, sealed_version};

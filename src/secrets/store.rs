@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use secrecy::zeroize::Zeroizing;
 use subtle::ConstantTimeEq;
 
-use super::{aws::AwsStore, file::FileStore, vault::VaultStore};
+use super::{aws::AwsStore, file::FileStore, traced::Traced, vault::VaultStore};
 use crate::{
     config::SecretStoreSettings,
     error::{Error, Result},
@@ -134,11 +134,14 @@ pub async fn open(settings: &SecretStoreSettings) -> Result<Arc<dyn SecretStore>
     Ok(match settings {
         SecretStoreSettings::File { path } => Arc::new(FileStore::open(path).await?),
         SecretStoreSettings::Aws { region, endpoint, prefix } => {
-            Arc::new(AwsStore::open(region.as_deref(), endpoint.as_deref(), prefix).await?)
+            let store = AwsStore::open(region.as_deref(), endpoint.as_deref(), prefix).await?;
+            Arc::new(Traced::new("aws", store))
         }
-        SecretStoreSettings::Vault { address, mount, prefix, token, namespace, ca_file } => Arc::new(
-            VaultStore::open(address, mount, prefix, token, namespace.as_deref(), ca_file.as_deref())?,
-        ),
+        SecretStoreSettings::Vault { address, mount, prefix, token, namespace, ca_file } => {
+            let store =
+                VaultStore::open(address, mount, prefix, token, namespace.as_deref(), ca_file.as_deref())?;
+            Arc::new(Traced::new("vault", store))
+        }
     })
 }
 

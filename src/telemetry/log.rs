@@ -15,8 +15,13 @@ use tracing_appender::{
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     field::MakeExt,
-    fmt::{MakeWriter, format},
+    filter::{FilterExt, filter_fn},
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{self, Writer},
+    },
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -24,6 +29,7 @@ use super::{reports, traces};
 use crate::{
     config::{LogFormat, LogSettings, Settings},
     error::{Error, Result},
+    trace,
 };
 
 /// How long a line may wait for others, and how much of them.
@@ -60,16 +66,24 @@ pub fn init(settings: &Settings) -> Result<Telemetry> {
         LogFormat::Json => json(writer).boxed(),
         LogFormat::Text => text(writer).boxed(),
     };
-    let traces = settings.otlp.endpoint.as_deref().map(traces::exporter).transpose()?;
+    let traces = traces::exporter(&settings.otlp)?;
     let (listening, reports) = reports::begin(settings)?.unzip();
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(filter.and(filter_fn(is_line))))
         .with(traces.as_ref().map(traces::layer))
         .with(listening)
         .try_init()
         .map_err(Error::internal)?;
+    if traces.is_some() {
+        trace::switch_on();
+    }
     tell_of_panics();
     Ok(Telemetry { traces, reports, _writer: guard })
+}
+
+/// Spans are for collectors.
+fn is_line(of: &tracing::Metadata<'_>) -> bool {
+    of.is_event()
 }
 
 /// Begins to log for a command that a person runs: text, to standard error.
@@ -159,6 +173,7 @@ where
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
+        .map_event_format(|inner| Traced { inner, name: add_to_json })
         .with_writer(Tame(writer))
 }
 
@@ -172,7 +187,48 @@ where
         }
         write!(OneLine(to), "{value:?}")
     });
-    tracing_subscriber::fmt::layer().with_ansi(false).fmt_fields(fields.delimited(" ")).with_writer(writer)
+    tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .fmt_fields(fields.delimited(" "))
+        .map_event_format(|inner| Traced { inner, name: add_to_text })
+        .with_writer(writer)
+}
+
+/// Lines that are written while a trace goes on name it.
+struct Traced<F> {
+    inner: F,
+    /// Writes a line with a trace's id in it.
+    name: fn(&mut Writer<'_>, &str, &dyn fmt::Display) -> fmt::Result,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Traced<F>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        ctx: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> fmt::Result {
+        let Some(id) = trace::id() else { return self.inner.format_event(ctx, writer, event) };
+        let mut line = String::new();
+        self.inner.format_event(ctx, Writer::new(&mut line), event)?;
+        (self.name)(&mut writer, line.trim_end_matches('\n'), &id)
+    }
+}
+
+fn add_to_json(writer: &mut Writer<'_>, line: &str, id: &dyn fmt::Display) -> fmt::Result {
+    match line.strip_suffix('}') {
+        Some(open) => writeln!(writer, "{open},\"trace_id\":\"{id}\"}}"),
+        None => writeln!(writer, "{line}"),
+    }
+}
+
+fn add_to_text(writer: &mut Writer<'_>, line: &str, id: &dyn fmt::Display) -> fmt::Result {
+    writeln!(writer, "{line} trace_id={id}")
 }
 
 /// Whether a terminal, or whoever reads line by line, would take this character for more than text.
@@ -293,6 +349,20 @@ mod tests {
         assert_eq!(read["agent"], NASTY);
         assert_eq!(read["message"], NASTY);
         assert_eq!(read["level"], "INFO");
+    }
+
+    #[test]
+    fn a_line_names_its_trace_and_stays_what_it_is() {
+        let named = |name: fn(&mut Writer<'_>, &str, &dyn fmt::Display) -> fmt::Result, line: &str| {
+            let mut text = String::new();
+            name(&mut Writer::new(&mut text), line, &"0af7").unwrap();
+            text
+        };
+        let json = named(add_to_json, "{\"message\":\"ready}\"}");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&read["trace_id"], &read["message"]), (&"0af7".into(), &"ready}".into()));
+        assert!(json.ends_with("}\n"), "{json}");
+        assert_eq!(named(add_to_text, "INFO ready"), "INFO ready trace_id=0af7\n");
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl TrustedProxies {
         Self(networks)
     }
 
+    /// Whether the connection itself comes from one of them, so that what it says of a trace is believed.
+    pub fn sent(&self, request: &Request) -> bool {
+        peer_of(request).is_some_and(|peer| self.trusts(peer))
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -51,10 +56,7 @@ impl TrustedProxies {
 
 impl Origin {
     pub fn of(request: &Request, proxies: &TrustedProxies) -> Self {
-        let peer = request
-            .remote_addr()
-            .as_socket_addr()
-            .map_or(IpAddr::from([0, 0, 0, 0]), |socket| socket.ip().to_canonical());
+        let peer = peer_of(request).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let forwarded: Vec<&str> = request
             .headers()
             .get_all("x-forwarded-for")
@@ -73,6 +75,11 @@ impl Origin {
             is_loopback: peer.is_loopback() && forwarded.is_empty(),
         }
     }
+}
+
+/// Who is at the other end of the connection.
+fn peer_of(request: &Request) -> Option<IpAddr> {
+    Some(request.remote_addr().as_socket_addr()?.ip().to_canonical())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, u32)] = &[
     ("error", 0),
     ("types", 1),
     ("config", 2),
+    ("trace", 2),
     ("outbound", 3),
     ("sheets", 3),
     ("print", 3),

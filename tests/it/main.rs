@@ -107,6 +107,7 @@ mod template_library;
 mod templates;
 mod tickets;
 mod tls;
+mod traces;
 mod visits;
 mod waiting;
 mod work;

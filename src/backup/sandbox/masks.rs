@@ -168,6 +168,7 @@ pub const MASKED: &[Table] = &[
             ("audience", Object),
             ("summary", Text),
             ("expansion", Null),
+            ("traceparent", Null),
             ("attachments", List),
             ("created_by", Name),
             ("status", Sql("CASE WHEN status IN ('waiting', 'expanding') THEN 'cancelled' ELSE status END")),

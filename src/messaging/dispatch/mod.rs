@@ -15,6 +15,7 @@ mod quiet;
 mod rate;
 mod send;
 mod settle;
+mod traced;
 mod turn;
 
 use std::{
@@ -25,6 +26,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use self::{failpoint::Failpoint, files::FileRoom, lanes::Turn, send::Outcomes};
@@ -162,7 +164,8 @@ impl Dispatcher {
             return Ok(true);
         };
         let rows = QUANTUM.min(free).min(TENANT_UNDER_WAY.saturating_sub(self.of(turn.tenant)).max(1));
-        let taken = self.take(&tenant, &turn, rows, sends, outcomes).await;
+        let span = traced::turn(&tenant, &turn);
+        let taken = self.take(&tenant, &turn, rows, sends, outcomes).instrument(span).await;
         if let Err(error) = taken {
             // The tenant's schema may be away: the lane stays due, and is not looked at before its lease is over.
             tracing::warn!(tenant = %tenant.slug, %error, "a tenant's messages cannot be dispatched");
@@ -183,11 +186,16 @@ impl Dispatcher {
         if !turned.going.is_empty() {
             self.failpoint.pass(failpoint::Point::BeforeSend);
         }
+        traced::taken(&turned);
         let cost: f64 = turned.going.iter().map(|going| f64::from(going.segments.unwrap_or(1))).sum();
         self.count(turn.tenant, turned.going.len());
         for going in turned.going {
+            let span = traced::attempt(tenant, &going);
             let (dispatcher, tenant, outcomes) = (self.clone(), tenant.clone(), outcomes.clone());
-            sends.spawn(async move { dispatcher.send(tenant, going, lease, outcomes).await });
+            let sent = span.clone();
+            sends.spawn(
+                async move { dispatcher.send(tenant, going, lease, outcomes, &sent).await }.instrument(span),
+            );
         }
         for account in &turned.to_open {
             if let Err(error) = self.messaging.accounts.open(tenant, account).await {

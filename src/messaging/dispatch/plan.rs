@@ -26,6 +26,7 @@ use crate::{
         providers::{Content, Outgoing, Prepared, Provider, Unsubscribe},
     },
     tenancy::Tenant,
+    trace::TraceParent,
     types::{AccountId, MessageId, TemplateId},
 };
 
@@ -70,6 +71,8 @@ pub struct Going {
     pub own_price: Decimal,
     /// The room that it takes up until it is gone.
     pub room: Option<OwnedSemaphorePermit>,
+    /// What asked for its message.
+    pub trace: Option<TraceParent>,
 }
 
 /// What is done with one delivery.
@@ -254,6 +257,7 @@ impl Turnout<'_> {
             segments,
             own_price,
             room,
+            trace: spoken.trace.clone(),
         }))
     }
 

@@ -12,6 +12,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     fate::{self, Failure, Fate, Known},
     plan::Going,
     settle::{Settled, Tried, settle},
+    traced,
 };
 use crate::{
     messaging::providers::{Outcome, State},
@@ -47,7 +49,14 @@ impl Outcomes {
 impl Dispatcher {
     /// Sends one delivery, once, and hands on what came of it.
     #[expect(clippy::too_many_lines, reason = "one record, put together")]
-    pub(super) async fn send(self: Arc<Self>, tenant: Tenant, going: Going, lease: Uuid, outcomes: Outcomes) {
+    pub(super) async fn send(
+        self: Arc<Self>,
+        tenant: Tenant,
+        going: Going,
+        lease: Uuid,
+        outcomes: Outcomes,
+        span: &Span,
+    ) {
         let (started_at, clock) = (Utc::now(), Instant::now());
         let about = going.provider.about();
         let outcome = match going.prepared {
@@ -86,6 +95,7 @@ impl Dispatcher {
             Fate::Accepted { .. } => None,
             Fate::Again { failure, .. } | Fate::Ended { failure, .. } => Some(Failure::clone(failure)),
         };
+        traced::tried(span, word, failure.as_ref());
         let tried = Tried {
             account: going.account,
             provider: about.kind,
@@ -202,7 +212,8 @@ fn write_ready(
         busy.insert(id);
         let dispatcher = dispatcher.clone();
         writing.spawn(async move {
-            dispatcher.write(&tenant, &batch).await;
+            let span = traced::settling(&tenant, batch.len());
+            dispatcher.write(&tenant, &batch).instrument(span).await;
             id
         });
     }

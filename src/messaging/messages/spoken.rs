@@ -14,6 +14,7 @@ use crate::{
         providers::Content,
         templates::{self, ComposeError, Composer, Words},
     },
+    trace::TraceParent,
     types::{MessageId, TemplateId},
 };
 
@@ -23,6 +24,8 @@ pub struct Spoken {
     pub expires_at: Option<DateTime<Utc>>,
     pub is_dry_run: bool,
     pub attachments: Vec<Attached>,
+    /// What asked for it, where traces are collected.
+    pub trace: Option<TraceParent>,
     context: Map<String, Value>,
     composer: Composer,
 }
@@ -53,7 +56,7 @@ pub async fn spoken(tx: &TenantTx, ids: &[MessageId]) -> Result<HashMap<MessageI
     }
     let rows = tx
         .query(
-            "SELECT id, content, template_id, template_version, context, is_dry_run, expires_at, attachments
+            "SELECT id, content, template_id, template_version, context, is_dry_run, expires_at, attachments, traceparent
              FROM message WHERE id = ANY($1)",
             &[&ids],
         )
@@ -78,6 +81,7 @@ pub async fn spoken(tx: &TenantTx, ids: &[MessageId]) -> Result<HashMap<MessageI
             expires_at: row.get("expires_at"),
             is_dry_run: row.get("is_dry_run"),
             attachments: serde_json::from_value(row.get("attachments")).internal()?,
+            trace: TraceParent::kept(row.get("traceparent")),
             context: context.as_object().cloned().unwrap_or_default(),
             composer,
         };

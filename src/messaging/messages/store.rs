@@ -17,6 +17,7 @@ use crate::{
     error::{Error, OrInternal, Result},
     jobs,
     messaging::{Channel, Status},
+    trace::TraceParent,
     types::{ContactId, CustomerId, DeliveryId, MessageId, TemplateId},
 };
 
@@ -168,8 +169,8 @@ pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) 
     let audience = serde_json::to_value(&ask.to).internal()?;
     tx.execute(
         "INSERT INTO message (id, channels, lane, content, template_id, template_version, context, audience, summary,
-            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by, attachments)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by, attachments, traceparent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         &[
             &id,
             &channels,
@@ -189,6 +190,7 @@ pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) 
             &ask.expires_at,
             by,
             &json!(files),
+            &TraceParent::here().map(|trace| trace.to_text()),
         ],
     )
     .await

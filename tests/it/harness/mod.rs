@@ -3,6 +3,7 @@
 pub mod authenticator;
 mod browser;
 mod client;
+pub mod collector;
 pub mod console;
 pub mod issuer;
 pub mod mailbox;

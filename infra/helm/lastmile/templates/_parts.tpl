@@ -49,6 +49,7 @@ LASTMILE_LOG__FORMAT: json
 LASTMILE_LOG__LEVEL: {{ .Values.log.level | quote }}
 {{- with .Values.otlp.endpoint }}
 LASTMILE_OTLP__ENDPOINT: {{ . | quote }}
+LASTMILE_OTLP__SAMPLE: {{ $.Values.otlp.sample | quote }}
 {{- end }}
 LASTMILE_MAIL__KIND: smtp
 LASTMILE_MAIL__FROM: {{ .Values.mail.from | quote }}
