@@ -469,7 +469,7 @@ async fn the_certificate_must_be_of_a_known_authority() {
     let stranger = at_home(&["127.0.0.1"]).send(get(&url)).await.unwrap_err();
     assert!(matches!(stranger, Failure::NotSent(_)), "{stranger:?}");
     let settings = quick(OutboundSettings::on_this_machine());
-    let root = reqwest::Certificate::from_der(signed.cert.der()).unwrap();
+    let root = Certificate::from_der(signed.cert.der()).unwrap();
     let guard = Guard::with_names(&settings, Script::new(&["127.0.0.1"]));
     let known = Outbound::build(&settings, guard, |client| client.tls_certs_only([root.clone()])).unwrap();
     assert_eq!(known.send(get(&url)).await.unwrap().status, 200);

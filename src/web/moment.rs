@@ -187,11 +187,8 @@ mod tests {
             whole.full
         );
         assert!(whole.full.ends_with("UTC+08:00)"), "{}", whole.full);
-        let nameless = Moment::at(instant("2026-11-21T06:05:00Z"), chrono_tz::America::Argentina::Buenos_Aires);
-        assert!(
-            nameless.full.ends_with("(America/Argentina/Buenos_Aires, UTC-03:00)"),
-            "{}",
-            nameless.full
-        );
+        let nameless =
+            Moment::at(instant("2026-11-21T06:05:00Z"), chrono_tz::America::Argentina::Buenos_Aires);
+        assert!(nameless.full.ends_with("(America/Argentina/Buenos_Aires, UTC-03:00)"), "{}", nameless.full);
     }
 }

@@ -64,13 +64,18 @@ struct CertificateRow {
     tone: &'static str,
     ends: Option<Moment>,
     /// What came of the last order, and what to do.
-    problem: Option<&'static str>,
+    problem: Option<String>,
     detail: String,
     next_order: Option<Moment>,
     order_action: String,
 }
 
-fn certificate_of(id: DomainId, known: Option<Certificate>, zone: chrono_tz::Tz) -> CertificateRow {
+fn certificate_of(
+    id: DomainId,
+    known: Option<Certificate>,
+    portal: &str,
+    zone: chrono_tz::Tz,
+) -> CertificateRow {
     let order_action = format!("{PATH}/{id}/certificate");
     let is_held = known.as_ref().is_some_and(|known| known.is_good(Utc::now()));
     let moment = |at| Moment::at(at, zone);
@@ -79,22 +84,26 @@ fn certificate_of(id: DomainId, known: Option<Certificate>, zone: chrono_tz::Tz)
         is_held,
         tone: if is_held { "warning" } else { "error" },
         ends: known.as_ref().and_then(|known| known.ends_at).map(moment),
-        problem: problem.map(|(code, _)| words_for(code)),
+        problem: problem.map(|(code, _)| words_for(code, portal)),
         detail: problem.map(|(_, detail)| detail.clone()).unwrap_or_default(),
         next_order: known.as_ref().map(|known| moment(known.due_at)),
         order_action,
     }
 }
 
-fn words_for(problem: &str) -> &'static str {
+fn words_for(problem: &str, portal: &str) -> String {
     match problem {
-        "not_reached" => {
-            "The certificate authority did not find this portal under that name. Point the domain here, and nowhere else."
+        "not_reached" => format!(
+            "The certificate authority did not find this portal under that name. Point it at {portal}, and nowhere else."
+        ),
+        "not_allowed" => {
+            "A CAA record of this domain lets only other authorities issue certificates for it.".to_owned()
         }
-        "not_allowed" => "A CAA record of this domain lets only other authorities issue certificates for it.",
-        "rate_limited" => "The certificate authority takes no more orders for this domain for now.",
-        "refused" => "The certificate authority refused the order.",
-        _ => "The certificate could not be ordered just now. You need not do anything.",
+        "rate_limited" => {
+            "The certificate authority takes no more orders for this domain for now.".to_owned()
+        }
+        "refused" => "The certificate authority refused the order.".to_owned(),
+        _ => "The certificate could not be ordered just now. You need not do anything.".to_owned(),
     }
 }
 
@@ -130,20 +139,17 @@ async fn render(
 ) -> Result<Response> {
     let zone = user.tenant().time_zone.0;
     let registry = resolver.registry();
+    let cname_target = format!("{}.{}", user.tenant().slug, user.shell.base_domain);
     let listed = domains::list(registry, &user.by).await?;
     let known = domains::certificates(registry, &user.by).await?;
     let row = |domain: Domain| {
         let known = known.iter().find(|certificate| certificate.domain == domain.id).cloned();
         let is_shown = resolver.orders_certificates() && domain.status == "active";
-        let certificate = is_shown.then(|| certificate_of(domain.id, known, zone));
+        let certificate = is_shown.then(|| certificate_of(domain.id, known, &cname_target, zone));
         row_of(domain, certificate, zone)
     };
-    let view = DomainsPage {
-        settings_tab: "domains",
-        cname_target: format!("{}.{}", user.tenant().slug, user.shell.base_domain),
-        form,
-        domains: listed.into_iter().map(row).collect(),
-    };
+    let domains = listed.into_iter().map(row).collect();
+    let view = DomainsPage { settings_tab: "domains", cname_target, form, domains };
     user.render_with(status, TEMPLATE, "Domains", &view)
 }
 
