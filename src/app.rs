@@ -218,7 +218,7 @@ impl App {
             pages.clone(),
             platform_post.clone(),
         );
-        let orders = Box::pin(open_orders(&parts, &tenant_keys)).await?;
+        let orders = open_orders(&parts, &tenant_keys).await?;
         let anchor = anchor_key(parts.store.as_ref()).await?;
         let bell = Arc::new(Notify::new());
         let hub = Hub::default();

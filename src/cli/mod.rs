@@ -222,7 +222,7 @@ pub async fn run() -> ExitCode {
 
 async fn dispatch(command: Command, global: &Global) -> Result<()> {
     match command {
-        Command::Serve(args) => return serve::run(args, global.settings()?).await,
+        Command::Serve(args) => return Box::pin(serve::run(args, global.settings()?)).await,
         Command::Dev(args) => return Box::pin(dev::run(args, global.development()?)).await,
         _ => {}
     }

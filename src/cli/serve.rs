@@ -77,12 +77,12 @@ pub fn stop_at_signal(stop: CancellationToken) -> Result<impl Future<Output = ()
 }
 
 pub async fn openapi(settings: Result<Settings>, platform: bool) -> Result<()> {
-    let app = documents(settings).await?;
+    let app = Box::pin(documents(settings)).await?;
     output::line(&format!("{:#}", app.app.openapi(platform)))
 }
 
 pub async fn routes(settings: Result<Settings>) -> Result<()> {
-    let app = documents(settings).await?;
+    let app = Box::pin(documents(settings)).await?;
     output::json(&app.app.routes())
 }
 

@@ -13,6 +13,7 @@ const OPEN: &[(&str, &str)] = &[
     ("anywhere GET /readyz", "a probe without data"),
     ("anywhere GET /static/{path}", "the same files for everybody"),
     ("anywhere GET /.well-known/jwks.json", "public keys"),
+    ("anywhere GET /.well-known/acme-challenge/{token}", "what an authority looks for, public by its nature"),
     ("anywhere GET /internal/tls-allowed", "programs of the same machine, and names only"),
     ("platform GET /", "the front page; it names no provider"),
     (
