@@ -64,8 +64,9 @@ impl Folder {
 
     async fn lay_down(&self, wanted: &Wanted) -> Result<()> {
         let version = version_of(wanted);
-        match fs::read_link(self.path.join(&wanted.name)) {
-            Ok(target) if target == Path::new(HELD).join(&version) => return Ok(()),
+        let link = self.path.join(&wanted.name);
+        match fs::read_link(&link) {
+            Ok(target) if target == Path::new(HELD).join(&version) && is_whole(&link) => return Ok(()),
             Ok(target) if !target.starts_with(HELD) => return Ok(()),
             Ok(_older) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -82,6 +83,11 @@ impl Folder {
         tracing::info!(domain = wanted.name, "a certificate is laid down for the proxy");
         Ok(())
     }
+}
+
+/// Whether what a link leads to is there: what somebody cleared away comes back.
+fn is_whole(link: &Path) -> bool {
+    FILES.iter().all(|file| link.join(file).is_file())
 }
 
 /// The folder of one certificate: another one of the same domain has another.

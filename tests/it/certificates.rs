@@ -110,6 +110,11 @@ async fn a_domain_has_a_certificate_for_as_long_as_it_is_served() {
     })
     .await;
 
+    // Somebody clears the folder away: it comes back.
+    fs::remove_dir_all(fs::canonicalize(world.proxy.tls().join(DOMAIN)).unwrap()).unwrap();
+    let again = until("it is laid down again", async || visitor.certificate().await).await;
+    assert_eq!(again, second);
+
     // Lost: not shown any more, though it is kept; proved again, it needs no new order.
     world.zone.clear();
     api.post(&format!("/api/v1/domains/{id}/check"), json!({})).await.expect(200);
