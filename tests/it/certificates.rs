@@ -205,6 +205,7 @@ async fn an_answer_to_the_authority_is_found_at_its_own_domain_alone() {
     }
     // Where no authority is named, nobody is promised a certificate.
     api.get(&format!("/api/v1/domains/{id}/certificate")).await.expect_status(404);
+    api.post(&format!("/api/v1/domains/{id}/certificate"), json!({})).await.expect_status(404);
     let page = tenant.browser().await.get("/settings/domains").await.text();
     assert!(page.contains("Visitors reach the portal here.") && !page.contains("certificate is"), "{page}");
 }

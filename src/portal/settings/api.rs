@@ -295,6 +295,10 @@ impl SettingsApi {
     pub fn new(access: Access, registry: Registry, settings: Arc<Settings>, dns: Dns) -> Self {
         Self { access, registry, settings, dns }
     }
+
+    fn must_order_certificates(&self) -> Result<()> {
+        self.settings.acme.directory.as_ref().map(drop).ok_or(Error::not_found("certificate"))
+    }
 }
 
 #[OpenApi(tag = "Tag::Settings")]
@@ -357,8 +361,8 @@ impl SettingsApi {
         by: ApiUser<ManageSettings>,
         id: Path<Uuid>,
     ) -> Result<Json<CertificateView>> {
+        self.must_order_certificates()?;
         let known = domains::certificate(&self.registry, &by, id.0.into()).await?;
-        self.settings.acme.directory.as_ref().ok_or(Error::not_found("certificate"))?;
         Ok(Json(known.into()))
     }
 
@@ -369,6 +373,7 @@ impl SettingsApi {
         by: ApiUser<ManageSettings>,
         id: Path<Uuid>,
     ) -> Result<Json<CertificateView>> {
+        self.must_order_certificates()?;
         domains::order_certificate_again(&self.registry, &by, id.0.into()).await?;
         let known = domains::certificate(&self.registry, &by, id.0.into()).await?;
         Ok(Json(known.into()))
