@@ -18,7 +18,7 @@ pub use api::AccountsApi;
 pub use model::{Account, Readiness};
 pub use opener::{Opened, Opener};
 pub use pages::pages;
-pub use store::{find, find_by_hook, list_active, usable};
+pub use store::{find, find_by_hook, list_active, prices_of_lent, usable};
 
 rights! { "Channels", PERMISSIONS:
     ManageChannels = "channels.manage", "channels.write", "Manage channels", "Connect providers, test them, change their credentials and their order.";

@@ -1,5 +1,8 @@
 //! All SQL of accounts.
 
+use std::collections::HashMap;
+
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -55,6 +58,25 @@ pub async fn usable(tx: &TenantTx, channel: Channel) -> Result<Vec<Account>> {
         )
         .await?;
     rows.iter().map(account_of).collect()
+}
+
+/// What a message, or a segment of one, costs on those of these channels whose primary account is lent by the platform for money.
+pub async fn prices_of_lent(tx: &TenantTx, channels: &[Channel]) -> Result<HashMap<Channel, Decimal>> {
+    let names: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
+    let rows = tx
+        .query(
+            "SELECT channel, price FROM (SELECT DISTINCT ON (channel) channel, price, platform_sender_id FROM provider_account
+                WHERE channel = ANY($1) AND is_active ORDER BY channel, position, id) a
+             WHERE platform_sender_id IS NOT NULL AND price > 0",
+            &[&names],
+        )
+        .await?;
+    let price_of = |row: &Row| {
+        let channel: &str = row.get("channel");
+        let channel = channel.parse().map_err(|_odd| Error::internal("an account of no channel"))?;
+        Ok((channel, row.get("price")))
+    };
+    rows.iter().map(price_of).collect()
 }
 
 /// The active accounts of every channel.
@@ -268,9 +290,7 @@ pub(super) async fn find_by_sender(tx: &TenantTx, sender: SenderId) -> Result<Op
 }
 
 /// What is left of the tenant's prepaid credit: available, set aside, spent. None: there never was any.
-pub async fn credit(
-    tx: &TenantTx,
-) -> Result<Option<(rust_decimal::Decimal, rust_decimal::Decimal, rust_decimal::Decimal)>> {
+pub async fn credit(tx: &TenantTx) -> Result<Option<(Decimal, Decimal, Decimal)>> {
     let row = tx.query_opt("SELECT available, reserved, spent FROM gate.message_credit()", &[]).await?;
     Ok(row.map(|row| (row.get(0), row.get(1), row.get(2))))
 }

@@ -1,7 +1,7 @@
 //! Prepaid credit for messages that go by a sender of the platform's own: set aside when a recipient is written out, by the length of
 //! what it is told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rust_decimal::Decimal;
 
@@ -19,31 +19,22 @@ use crate::{
 /// The code of a refusal for want of credit.
 pub const TOO_LOW: &str = "credit_too_low";
 
-/// What a message costs on each channel whose primary account is lent by the platform.
-async fn lent(tx: &TenantTx, channels: &[Channel]) -> Result<HashMap<Channel, Decimal>> {
-    let mut prices = HashMap::new();
-    for channel in channels {
-        let primary = accounts::usable(tx, *channel).await?.into_iter().next();
-        if let Some(account) = primary.filter(|account| account.sender.is_some() && !account.price.is_zero())
-        {
-            prices.insert(*channel, account.price);
-        }
-    }
-    Ok(prices)
-}
-
 /// Sets aside what these recipients will cost: all of it, or 409 `credit_too_low`.
 pub async fn set_aside(tx: &TenantTx, of: &Audience<'_>, recipients: &mut [Recipient]) -> Result<()> {
-    let prices = lent(tx, of.channels).await?;
+    let prices = accounts::prices_of_lent(tx, of.channels).await?;
     if prices.is_empty() || recipients.is_empty() {
         return Ok(());
     }
     let language = policy::get(tx).await?.default_language;
-    let said = spoken(tx, &[of.id]).await?.remove(&of.id);
+    let written = match of.said {
+        Some(_) => None,
+        None => spoken(tx, &[of.id]).await?.remove(&of.id),
+    };
+    let said = of.said.or(written.as_ref());
     for one in recipients.iter_mut() {
         let Some(price) = prices.get(&one.channel) else { continue };
         // What cannot be rendered will fail, and costs nothing.
-        let content = said.as_ref().and_then(|said| {
+        let content = said.and_then(|said| {
             said.compose(one.channel, one.language.as_deref(), &language, &one.context).ok()
         });
         let count = match (one.channel, content) {

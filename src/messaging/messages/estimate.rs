@@ -64,6 +64,7 @@ pub async fn estimate(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, ask
         to: &ask.to,
         per_minute: None,
         now: chrono::Utc::now(),
+        said: None,
     };
     let first = expand::first(tx, messaging, &of, Place::default()).await?;
     let mut estimate = Estimate { people, sample: None, cost: Decimal::ZERO, segments: None, encoding: None };

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Lane, credit, lists,
-    model::{Given, Place, To},
-    store,
+    model::{Ask, Given, Place, To},
+    spoken::Spoken,
+    store::{self, Entry, First},
 };
 use crate::{
     db::TenantTx,
@@ -54,6 +55,18 @@ pub struct Audience<'a> {
     /// Deliveries are due so many a minute.
     pub per_minute: Option<i32>,
     pub now: DateTime<Utc>,
+    /// What it says, if that does not stand in a row of its own yet.
+    pub said: Option<&'a Spoken>,
+}
+
+/// The next of an audience, not written yet. What they cost is set aside.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    pub recipients: Vec<Recipient>,
+    /// Those who cannot be reached, or are there already.
+    pub skipped: i32,
+    /// Where to go on; None: that was all.
+    pub next: Option<Place>,
 }
 
 /// What a batch came to.
@@ -63,6 +76,15 @@ pub struct Batch {
     pub skipped: i32,
     /// Where to go on; None: that was all.
     pub next: Option<Place>,
+}
+
+impl Gathered {
+    /// What came of writing them; gives back what was set aside for those who were left out.
+    pub async fn came_to(self, tx: &TenantTx, written: Vec<DeliveryId>) -> Result<Batch> {
+        credit::give_back(tx, &self.recipients, &written).await?;
+        let left_out = i32::try_from(self.recipients.len() - written.len()).unwrap_or_default();
+        Ok(Batch { skipped: self.skipped + left_out, next: self.next, written })
+    }
 }
 
 /// A part of an audience.
@@ -86,34 +108,57 @@ fn parts(to: &To) -> Vec<Part<'_>> {
 
 /// Writes the next batch of recipients out and calls the lane.
 pub async fn batch(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, place: Place) -> Result<Batch> {
+    let found = gather(tx, messaging, of, place).await?;
+    let written = match found.recipients.as_slice() {
+        [] => Vec::new(),
+        some => store::insert_deliveries(tx, of.id, of.lane, some).await?,
+    };
+    found.came_to(tx, written).await
+}
+
+/// Writes a message down with its first batch of recipients.
+pub async fn begin(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    of: &Audience<'_>,
+    ask: &Ask,
+    entry: &Entry<'_>,
+) -> Result<Batch> {
+    let found = gather(tx, messaging, of, Place::default()).await?;
+    let first = First { recipients: &found.recipients, skipped: found.skipped, next: found.next.as_ref() };
+    let written = store::insert(tx, of.id, ask, entry, Some(first)).await?;
+    found.came_to(tx, written).await
+}
+
+/// The next recipients from a place on, about a batch of them, as the plan and the credit have room for.
+pub async fn gather(
+    tx: &TenantTx,
+    messaging: &Messaging,
+    of: &Audience<'_>,
+    place: Place,
+) -> Result<Gathered> {
     let parts = parts(of.to);
     let mut place = place;
-    let mut done = Batch::default();
+    let mut skipped = 0;
     let mut recipients = Vec::new();
     while recipients.len() < BATCH {
         let Some(part) = parts.get(place.part) else { break };
         let (people, next) = page(tx, messaging, of, part, &place).await?;
         for person in people {
             let found = addressed(of, person);
-            done.skipped += i32::from(found.is_empty());
+            skipped += i32::from(found.is_empty());
             recipients.extend(found);
         }
         place = next.unwrap_or(Place { part: place.part + 1, due: place.due, ..Place::default() });
     }
     let asked = recipients.len();
     let mut recipients = unique(recipients);
+    skipped += i32::try_from(asked - recipients.len()).unwrap_or_default();
     must_fit_plan(tx, of.tenant, recipients.len()).await?;
     place.due = spread(&mut recipients, of.per_minute, place.due.unwrap_or(of.now).max(of.now));
-    done.next = (place.part < parts.len()).then_some(place);
+    let next = (place.part < parts.len()).then_some(place);
     credit::set_aside(tx, of, &mut recipients).await?;
-    done.written = if recipients.is_empty() {
-        Vec::new()
-    } else {
-        store::insert_deliveries(tx, of.id, of.lane, &recipients).await?
-    };
-    credit::give_back(tx, &recipients, &done.written).await?;
-    done.skipped += i32::try_from(asked - done.written.len()).unwrap_or_default();
-    Ok(done)
+    Ok(Gathered { recipients, skipped, next })
 }
 
 /// 409 `plan_limit_reached` when the plan's month has no room for so many more messages. What counts is what providers took in this
@@ -144,6 +189,7 @@ pub async fn people(
         to,
         per_minute: None,
         now: Utc::now(),
+        said: None,
     };
     let parts = parts(to);
     let Some(part) = parts.get(place.part) else { return Ok((Vec::new(), None)) };

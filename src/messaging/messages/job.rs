@@ -9,7 +9,8 @@ use super::{
     model::{Ask, Place, Said},
     recur,
     rules::{audience, when_next},
-    store::{self, Entry, Message},
+    spoken::spoken,
+    store::{self, Entry, First, Message},
     view::MessageCounts,
 };
 use crate::{
@@ -63,6 +64,7 @@ async fn write_on(
         to: &message.to,
         per_minute: message.per_minute,
         now,
+        said: None,
     };
     let mut place = Some(message.expansion.clone().unwrap_or_default());
     let (mut written, mut skipped) = (0, 0);
@@ -123,19 +125,19 @@ async fn recur_now(
         version: message.template_version,
         recurs_of: Some(message.id),
         summary: &message.summary,
-        status: "expanding",
         by: &message.created_by,
         files: &message.attachments,
     };
-    store::insert(tx, id, &ask, &entry).await?;
-    let of = audience(tenant, id, &ask, now);
-    let Some(batch) = within_plan(expand::batch(tx, messaging, &of, Place::default()).await)? else {
+    // It says what the one says that it recurs of.
+    let said = spoken(tx, &[message.id]).await?.remove(&message.id);
+    let of = Audience { said: said.as_ref(), ..audience(tenant, id, &ask, now) };
+    let Some(batch) = within_plan(expand::begin(tx, messaging, &of, &ask, &entry).await)? else {
+        let first = First { next: Some(&Place::default()), ..First::default() };
+        store::insert(tx, id, &ask, &entry, Some(first)).await?;
         let made = store::lock(tx, id).await?.ok_or(Error::not_found("message"))?;
         stop_for_plan(tx, &made).await?;
         return Ok(Next::Again(next));
     };
-    let written = i32::try_from(batch.written.len()).unwrap_or(i32::MAX);
-    store::advance(tx, id, written, batch.skipped, batch.next.as_ref()).await?;
     if batch.next.is_some() {
         store::call_expansion(tx, id, now).await?;
     }

@@ -12,6 +12,7 @@ use super::{
     lists,
     model::{Ask, Place, Said, Sent, To},
     recur,
+    spoken::Spoken,
     store::{self, Entry, Message},
     view::MessageCounts,
 };
@@ -55,24 +56,24 @@ pub async fn send(tx: &TenantTx, messaging: &Messaging, by: &By, ask: &Ask) -> R
     let ask = timed(ask, &by.tenant, now)?;
     let is_waiting = ask.scheduled_at.is_some_and(|at| at > now);
     let id = MessageId::new();
-    let status = if is_waiting { "waiting" } else { "expanding" };
     let files = attachments::take(tx, &ask.channels, &ask.attachments).await?;
     let entry = Entry {
         version: wording.version,
         recurs_of: None,
         summary: &wording.summary,
-        status,
         by: &by.actor.label,
         files: &files,
     };
-    store::insert(tx, id, &ask, &entry).await?;
     let mut sent =
         Sent { id, is_waiting, is_expanding: false, recipients: 0, skipped: 0, deliveries: Vec::new() };
     if let Some(at) = ask.scheduled_at.filter(|_| is_waiting) {
+        store::insert(tx, id, &ask, &entry, None).await?;
         someone(tx, messaging, &by.tenant, &ask.to).await?;
         store::call_expansion(tx, id, at).await?;
     } else {
-        write_out(tx, messaging, &by.tenant, &ask, &mut sent, now).await?;
+        let said = Spoken::asked(&ask, wording.composer, files.clone());
+        let of = Audience { said: Some(&said), ..audience(&by.tenant, id, &ask, now) };
+        write_out(tx, messaging, &of, (&ask, &entry), &mut sent).await?;
     }
     record(tx, by, &ask, &wording.summary, &sent).await?;
     Ok(sent)
@@ -255,36 +256,39 @@ pub async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: 
     if count_of(tx, messaging, tenant, to).await? == 0 { Err(nobody()) } else { Ok(()) }
 }
 
-/// Writes the first recipients out, and leaves the rest to a job.
+/// Writes the message and its first recipients out, and leaves the rest to a job.
 async fn write_out(
     tx: &TenantTx,
     messaging: &Messaging,
-    tenant: &Tenant,
-    ask: &Ask,
+    of: &Audience<'_>,
+    (ask, entry): (&Ask, &Entry<'_>),
     sent: &mut Sent,
-    now: DateTime<Utc>,
 ) -> Result<()> {
     if ask.to.has_parts() {
-        someone(tx, messaging, tenant, &ask.to).await?;
+        someone(tx, messaging, of.tenant, &ask.to).await?;
     }
-    let mut place = Some(Place::default());
-    for _ in 0..BATCHES_AT_ONCE {
+    let first = expand::begin(tx, messaging, of, ask, entry).await?;
+    let mut place = first.next.clone();
+    count(sent, &first);
+    let (written, skipped) = (sent.recipients, sent.skipped);
+    // A large audience is not for a caller to wait for.
+    let at_once = if ask.to.named() == 0 || ask.per_minute.is_some() { 1 } else { BATCHES_AT_ONCE };
+    for _ in 1..at_once {
         let Some(at) = place.take() else { break };
-        let batch = expand::batch(tx, messaging, &audience(tenant, sent.id, ask, now), at).await?;
+        let batch = expand::batch(tx, messaging, of, at).await?;
         count(sent, &batch);
         place = batch.next;
-        // A large audience is not for a caller to wait for.
-        if ask.to.named() == 0 || ask.per_minute.is_some() {
-            break;
-        }
     }
     if sent.recipients == 0 && place.is_none() {
         return Err(nobody());
     }
-    store::advance(tx, sent.id, sent.recipients, sent.skipped, place.as_ref()).await?;
+    if place != first.next {
+        let (more, more_skipped) = (sent.recipients - written, sent.skipped - skipped);
+        store::advance(tx, sent.id, more, more_skipped, place.as_ref()).await?;
+    }
     sent.is_expanding = place.is_some();
     if let Some(place) = &place {
-        store::call_expansion(tx, sent.id, when_next(place, now)).await?;
+        store::call_expansion(tx, sent.id, when_next(place, of.now)).await?;
     }
     Ok(())
 }
@@ -303,6 +307,7 @@ pub(super) fn audience<'a>(
         to: &ask.to,
         per_minute: ask.per_minute,
         now,
+        said: None,
     }
 }
 

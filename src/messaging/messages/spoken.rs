@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::Attached;
+use super::{
+    Attached,
+    model::{Ask, Said},
+};
 use crate::{
     db::TenantTx,
     error::{OrInternal, Result},
@@ -31,6 +34,23 @@ pub struct Spoken {
 }
 
 impl Spoken {
+    /// A message that is being asked for.
+    pub fn asked(ask: &Ask, composer: Composer, attachments: Vec<Attached>) -> Self {
+        let template = match ask.said {
+            Said::Template(id, _) => Some(id),
+            Said::Words(_) | Said::Usual => None,
+        };
+        Self {
+            template,
+            expires_at: ask.expires_at,
+            is_dry_run: ask.is_dry_run,
+            attachments,
+            trace: TraceParent::here(),
+            context: ask.context.clone(),
+            composer,
+        }
+    }
+
     /// The words for one recipient. What was given for it alone counts before what was given for all.
     pub fn compose(
         &self,

@@ -146,20 +146,97 @@ pub async fn list(
     rows.iter().map(message_of).collect()
 }
 
+/// Recipients, a column each.
+struct Columns<'a> {
+    ids: Vec<DeliveryId>,
+    contacts: Vec<Option<ContactId>>,
+    customers: Vec<Option<CustomerId>>,
+    names: Vec<&'a str>,
+    channels: Vec<&'a str>,
+    addresses: Vec<&'a str>,
+    languages: Vec<Option<&'a str>>,
+    contexts: Vec<Option<Value>>,
+    reserved: Vec<Decimal>,
+    dues: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(recipients: &'a [Recipient]) -> Self {
+        let all = || recipients.iter();
+        Self {
+            ids: all().map(|one| one.id).collect(),
+            contacts: all().map(|one| one.contact).collect(),
+            customers: all().map(|one| one.customer).collect(),
+            names: all().map(|one| one.name.as_str()).collect(),
+            channels: all().map(|one| one.channel.as_str()).collect(),
+            addresses: all().map(|one| one.address.as_str()).collect(),
+            languages: all().map(|one| one.language.as_deref()).collect(),
+            contexts: all().map(|one| (!one.context.is_empty()).then(|| json!(one.context))).collect(),
+            reserved: all().map(|one| one.reserved).collect(),
+            dues: all().map(|one| one.due_at).collect(),
+        }
+    }
+}
+
+/// Of message $1 in lane $2, with [`Columns`] as $3 to $12. What its address has of this message already is left out.
+macro_rules! insert_deliveries {
+    () => {
+        "WITH given AS (SELECT id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at
+            FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[],
+                $11::numeric[], $12::timestamptz[])
+            AS t (id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at)),
+         written AS (INSERT INTO delivery (id, message_id, contact_id, customer_id, name, channel, address, language,
+                context, lane, status, reserved)
+            SELECT id, $1, contact_id, customer_id, left(name, 300), channel, address, language, context, $2, 'queued',
+                reserved FROM given
+            ON CONFLICT (md5(lower(address)), message_id, channel) DO NOTHING RETURNING id),
+         queued AS (INSERT INTO delivery_queue (delivery_id, lane, due_at)
+            SELECT w.id, $2, g.due_at FROM written w JOIN given g ON g.id = w.id RETURNING delivery_id, due_at)"
+    };
+}
+/// Calls the lane for the earliest of them.
+macro_rules! called_and_made {
+    () => {
+        " SELECT array_agg(delivery_id) AS made, gate.call_lane($2, min(due_at)) FROM queued HAVING count(*) > 0"
+    };
+}
 /// What is written down with a message besides what was asked for.
 pub struct Entry<'a> {
     /// Of its template.
     pub version: Option<i32>,
     pub recurs_of: Option<MessageId>,
     pub summary: &'a str,
-    pub status: &'static str,
     pub by: &'a str,
     pub files: &'a [Attached],
 }
 
-/// Writes a message down.
-pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) -> Result<()> {
-    let Entry { version, recurs_of, summary, status, by, files } = entry;
+/// Those of a message whose time has come who are written out with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct First<'a> {
+    pub recipients: &'a [Recipient],
+    pub skipped: i32,
+    /// Where it goes on; None: these are all.
+    pub next: Option<&'a Place>,
+}
+
+/// Writes down a message, its first recipients with their places in the queue, and calls its lane: all with one statement, because
+/// for a message to one person each statement costs as much as the writing. The deliveries that were made; without a `first` it waits.
+pub async fn insert(
+    tx: &TenantTx,
+    id: MessageId,
+    ask: &Ask,
+    entry: &Entry<'_>,
+    first: Option<First<'_>>,
+) -> Result<Vec<DeliveryId>> {
+    let Entry { version, recurs_of, summary, by, files } = entry;
+    let status = match first {
+        None => "waiting",
+        Some(First { next: Some(_), .. }) => "expanding",
+        Some(_) => "ready",
+    };
+    let First { recipients, skipped, next } = first.unwrap_or_default();
+    let place = next.map(serde_json::to_value).transpose().internal()?;
+    let rows = Columns::of(recipients);
     let (content, template) = match &ask.said {
         Said::Usual => return Err(Error::internal("a message that says nothing")),
         Said::Words(words) => (Some(serde_json::to_value(words).internal()?), None),
@@ -167,14 +244,31 @@ pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) 
     };
     let channels: Vec<&str> = ask.channels.iter().map(|channel| channel.as_str()).collect();
     let audience = serde_json::to_value(&ask.to).internal()?;
-    tx.execute(
-        "INSERT INTO message (id, channels, lane, content, template_id, template_version, context, audience, summary,
-            per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by, attachments, traceparent)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, left($9, 300), $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    let made = tx
+        .query_opt(
+            concat!(
+                insert_deliveries!(),
+                ", said AS (INSERT INTO message (id, channels, lane, content, template_id, template_version, context, audience,
+                    summary, per_minute, is_dry_run, scheduled_at, recurrence, recurs_of, status, expires_at, created_by,
+                    attachments, traceparent, expansion, recipients, skipped)
+                 SELECT $1, $13, $2, $14, $15, $16, $17, $18, left($19, 300), $20, $21, $22, $23, $24, $25, $26, $27, $28, $29,
+                    $30, count(*), $31::integer + cardinality($3::uuid[]) - count(*) FROM written)",
+                called_and_made!()
+            ),
         &[
             &id,
-            &channels,
             &ask.lane.number(),
+            &rows.ids,
+            &rows.contacts,
+            &rows.customers,
+            &rows.names,
+            &rows.channels,
+            &rows.addresses,
+            &rows.languages,
+            &rows.contexts,
+            &rows.reserved,
+            &rows.dues,
+            &channels,
             &content,
             &template,
             version,
@@ -186,15 +280,17 @@ pub async fn insert(tx: &TenantTx, id: MessageId, ask: &Ask, entry: &Entry<'_>) 
             &ask.scheduled_at,
             &ask.recurrence,
             recurs_of,
-            status,
+            &status,
             &ask.expires_at,
             by,
             &json!(files),
             &TraceParent::here().map(|trace| trace.to_text()),
+            &place,
+            &skipped,
         ],
     )
-    .await
-    .map(drop)
+    .await?;
+    Ok(made.map_or_else(Vec::new, |row| row.get("made")))
 }
 
 /// Writes deliveries and their places in the queue, and calls the lane for the earliest. Those whose address this message has already
@@ -205,51 +301,27 @@ pub async fn insert_deliveries(
     lane: Lane,
     recipients: &[Recipient],
 ) -> Result<Vec<DeliveryId>> {
-    let ids: Vec<DeliveryId> = recipients.iter().map(|one| one.id).collect();
-    let contacts: Vec<Option<ContactId>> = recipients.iter().map(|one| one.contact).collect();
-    let customers: Vec<Option<CustomerId>> = recipients.iter().map(|one| one.customer).collect();
-    let names: Vec<&str> = recipients.iter().map(|one| one.name.as_str()).collect();
-    let channels: Vec<&str> = recipients.iter().map(|one| one.channel.as_str()).collect();
-    let addresses: Vec<&str> = recipients.iter().map(|one| one.address.as_str()).collect();
-    let languages: Vec<Option<&str>> = recipients.iter().map(|one| one.language.as_deref()).collect();
-    let contexts: Vec<Option<Value>> =
-        recipients.iter().map(|one| (!one.context.is_empty()).then(|| json!(one.context))).collect();
-    let reserved: Vec<Decimal> = recipients.iter().map(|one| one.reserved).collect();
-    let dues: Vec<DateTime<Utc>> = recipients.iter().map(|one| one.due_at).collect();
-    let rows = tx
-        .query(
-            "WITH given AS (SELECT id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at
-                FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[],
-                    $11::numeric[], $12::timestamptz[])
-                AS t (id, contact_id, customer_id, name, channel, address, language, context, reserved, due_at)),
-             written AS (INSERT INTO delivery (id, message_id, contact_id, customer_id, name, channel, address, language,
-                    context, lane, status, reserved)
-                SELECT id, $1, contact_id, customer_id, left(name, 300), channel, address, language, context, $2, 'queued',
-                    reserved FROM given
-                ON CONFLICT (md5(lower(address)), message_id, channel) DO NOTHING RETURNING id)
-             INSERT INTO delivery_queue (delivery_id, lane, due_at)
-             SELECT w.id, $2, g.due_at FROM written w JOIN given g ON g.id = w.id RETURNING delivery_id",
+    let rows = Columns::of(recipients);
+    let made = tx
+        .query_opt(
+            concat!(insert_deliveries!(), called_and_made!()),
             &[
                 &message,
                 &lane.number(),
-                &ids,
-                &contacts,
-                &customers,
-                &names,
-                &channels,
-                &addresses,
-                &languages,
-                &contexts,
-                &reserved,
-                &dues,
+                &rows.ids,
+                &rows.contacts,
+                &rows.customers,
+                &rows.names,
+                &rows.channels,
+                &rows.addresses,
+                &rows.languages,
+                &rows.contexts,
+                &rows.reserved,
+                &rows.dues,
             ],
         )
         .await?;
-    let earliest = dues.iter().min().copied().unwrap_or_else(Utc::now);
-    if !rows.is_empty() {
-        call_lane(tx, lane, earliest).await?;
-    }
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(made.map_or_else(Vec::new, |row| row.get("made")))
 }
 
 /// Says that something of a lane is due then.
