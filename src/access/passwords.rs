@@ -1,10 +1,10 @@
 //! Passwords: how they are kept, and which are too weak to be kept.
 
-use std::sync::LazyLock;
+use std::{num::NonZero, sync::LazyLock, thread};
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zxcvbn::matching::patterns::MatchPattern;
 
 use crate::{
@@ -18,9 +18,12 @@ pub const PASSWORD_MAX_CHARS: usize = 200;
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// Each hash takes 19 MiB and a core for a while.
-const AT_ONCE: usize = 2;
-static SLOTS: Semaphore = Semaphore::const_new(AT_ONCE);
+/// So many wait at most for their password to be hashed, some seconds with one core to do it; whoever comes then is asked to come back.
+const WAITING_MAX: usize = 256;
+static QUEUE: LazyLock<Queue> = LazyLock::new(|| {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    Queue::new(cores.saturating_sub(1).max(1), WAITING_MAX)
+});
 /// Fewer guesses than this is a password that everybody tries: log10 of a million.
 const GUESSES_LOG10_MIN: f64 = 6.0;
 /// Words of the deployment itself that are no secret.
@@ -32,6 +35,30 @@ pub struct Verdict {
     pub matches: bool,
     /// It was hashed with other parameters than today's: hash it again while it is at hand.
     pub is_outdated: bool,
+}
+
+/// Each hash takes 19 MiB and a core for a while: few at once, so that a core is left for everybody else's requests, and an
+/// end to the line.
+struct Queue {
+    places: Semaphore,
+    running: Semaphore,
+}
+
+impl Queue {
+    fn new(at_once: usize, waiting_max: usize) -> Self {
+        Self { places: Semaphore::new(at_once + waiting_max), running: Semaphore::new(at_once) }
+    }
+
+    /// A turn, which lasts until it is dropped. 503 `sign_ins_queue` when the line is full.
+    async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let place = self.places.try_acquire().map_err(|_full| {
+            Error::unavailable(
+                "sign_ins_queue",
+                "Too many people are signing in at this moment. Try again in a moment.",
+            )
+        })?;
+        Ok((place, self.running.acquire().await.internal()?))
+    }
 }
 
 fn hasher() -> Result<Argon2<'static>> {
@@ -63,10 +90,10 @@ fn verify(password: &str, stored: Option<&str>) -> Result<Verdict> {
 
 async fn apart<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     // Held by the work itself: a caller that goes away does not let another one in early.
-    let slot = SLOTS.acquire().await.internal()?;
+    let turn = QUEUE.turn().await?;
     tokio::task::spawn_blocking(move || {
         let done = f();
-        drop(slot);
+        drop(turn);
         done
     })
     .await
@@ -173,6 +200,27 @@ mod tests {
             assert_eq!(code(own), Some("is_about_you"), "{own}");
         }
         assert_eq!(code("ana likes violet trains"), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_the_line_full_is_asked_to_come_back() {
+        let queue = Queue::new(1, 2);
+        let first = queue.turn().await.unwrap();
+        let mut waiting = [Box::pin(queue.turn()), Box::pin(queue.turn())];
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending(), "one at a time");
+        }
+        assert_eq!(queue.turn().await.unwrap_err().code(), "sign_ins_queue");
+        drop(first);
+        let [second, third] = waiting;
+        let second = second.await.unwrap();
+        // One that went away while it waited leaves its place.
+        drop(third);
+        let mut fourth = Box::pin(queue.turn());
+        assert!(futures_util::poll!(&mut fourth).is_pending());
+        drop(second);
+        drop(fourth.await.unwrap());
+        assert_eq!((queue.places.available_permits(), queue.running.available_permits()), (3, 1));
     }
 
     #[tokio::test]
