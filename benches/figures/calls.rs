@@ -14,7 +14,7 @@ use super::{
 };
 
 const CONNECTIONS: usize = 16;
-const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 3;
 const WARMING: Duration = Duration::from_millis(1_500);
 /// Of the bare handler's time, and for authentication on top.
 const FACTOR: f64 = 1.25;
@@ -76,7 +76,7 @@ impl Subject {
 }
 
 /// GET requests to tenants at random: a request's bytes before and behind the customer's id.
-struct Gets {
+pub struct Gets {
     heads: Vec<String>,
     tails: Vec<String>,
     with_id: bool,
@@ -84,7 +84,7 @@ struct Gets {
 
 impl Gets {
     /// `headers` are those of each tenant besides Host.
-    fn new(world: &World, path: &str, with_id: bool, headers: &[String]) -> Arc<Self> {
+    pub fn new(world: &World, path: &str, with_id: bool, headers: &[String]) -> Arc<Self> {
         let hosts = world.read_tenants().iter().map(|tenant| &tenant.host);
         let tails = hosts.zip(headers).map(|(host, own)| format!(" HTTP/1.1\r\nhost: {host}\r\n{own}\r\n"));
         Arc::new(Self { heads: vec![format!("GET {path}"); headers.len()], tails: tails.collect(), with_id })
@@ -103,7 +103,7 @@ impl load::Requests for Gets {
 }
 
 /// The kinds of reads.
-const LIST: (&str, bool) = ("/api/v1/customers?limit=25", false);
+pub const LIST: (&str, bool) = ("/api/v1/customers?limit=25", false);
 const COUNTED: (&str, bool) = ("/api/v1/customers?limit=25&total=true", false);
 const ONE: (&str, bool) = ("/api/v1/customers/", true);
 
@@ -265,10 +265,10 @@ async fn rounds(subject: &Subject, requests: &Arc<impl load::Requests>) -> Cost 
     cost
 }
 
-fn subject(world: &World, server: &Server) -> Subject {
+pub fn subject(world: &World, server: &Server) -> Subject {
     Subject { address: server.address, server: server.pid, postmaster: world.postmaster }
 }
 
-fn bearers(credentials: impl Iterator<Item = String>) -> Vec<String> {
+pub fn bearers(credentials: impl Iterator<Item = String>) -> Vec<String> {
     credentials.map(|credential| format!("authorization: Bearer {credential}\r\n")).collect()
 }

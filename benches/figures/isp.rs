@@ -255,6 +255,13 @@ fn values(document: &Value, path: &str, name: &str, parameter: &Map<String, Valu
         ("lcps", "sort") => fixed(&["-code", "name", "-name"]),
         ("customers", "sort") => fixed(&["created", "name", "-name", "updated", "-updated"]),
         ("tickets", "sort") => fixed(&["created", "due", "-due"]),
+        ("contacts", "sort") => fixed(&["name", "-created"]),
+        ("messages", "status") => fixed(&["waiting", "expanding", "ready", "cancelled"]),
+        (_, "channel") => fixed(&["sms", "email"]),
+        (_, "tag") => fixed(&["vip"]),
+        (_, "address") => fixed(&["+639170001234"]),
+        // This provider has no messages: what is asked for is of nobody's.
+        (_, "group_id" | "message_id" | "account_id") => vec![id(Kind::Outage, 100)],
         (_, "customer_id") => vec![id(Kind::Customer, 8)],
         (_, "area_id") => vec![id(Kind::Area, 9)],
         // One who has much to do, and one who has nothing.

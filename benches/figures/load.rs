@@ -18,6 +18,11 @@ use tokio::{
 /// Writes the next request.
 pub trait Requests: Send + Sync + 'static {
     fn write(&self, rng: &mut StdRng, to: &mut Vec<u8>);
+
+    /// Whether an answer with this status is the one that is measured.
+    fn is_good(&self, status: u16) -> bool {
+        (200..300).contains(&status)
+    }
 }
 
 impl<F: Fn(&mut StdRng, &mut Vec<u8>) + Send + Sync + 'static> Requests for F {
@@ -30,7 +35,7 @@ impl<F: Fn(&mut StdRng, &mut Vec<u8>) + Send + Sync + 'static> Requests for F {
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub requests: u64,
-    /// Answers other than 2xx, and one of them.
+    /// Answers other than what is measured, and one of them.
     pub failures: u64,
     pub failure: Option<String>,
     /// Sorted.
@@ -58,7 +63,7 @@ impl Outcome {
     }
 }
 
-/// Sends requests for a while. Panics when an answer is not 2xx: a figure of refusals is no figure.
+/// Sends requests for a while. Panics when an answer is not good: a figure of other answers is no figure.
 pub async fn run(
     address: SocketAddr,
     connections: usize,
@@ -116,7 +121,7 @@ async fn one(
         };
         outcome.latencies.push(sent.elapsed());
         outcome.requests += 1;
-        if !(200..300).contains(&answer.status) {
+        if !requests.is_good(answer.status) {
             outcome.failures += 1;
             outcome.failure.get_or_insert(answer.text);
         }

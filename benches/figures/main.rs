@@ -14,6 +14,7 @@
     reason = "whatever goes wrong ends the run, and it speaks to a person"
 )]
 
+mod access;
 mod bare;
 mod books;
 mod calls;
@@ -39,7 +40,8 @@ use table::Table;
 use world::World;
 
 /// What can be measured alone.
-const GROUPS: [&str; 8] = ["calls", "latency", "signups", "memory", "isp", "clock", "messages", "migrations"];
+const GROUPS: [&str; 9] =
+    ["calls", "access", "latency", "signups", "memory", "isp", "clock", "messages", "migrations"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -57,6 +59,9 @@ async fn main() -> ExitCode {
     let mut table = Table::default();
     if asked("calls") {
         calls::measure(&world, &mut table).await;
+    }
+    if asked("access") {
+        access::measure(&world, &mut table).await;
     }
     if asked("latency") {
         latency::measure(&world, &mut table).await;

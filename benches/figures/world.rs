@@ -23,9 +23,9 @@ pub const READ_TENANTS: usize = 50;
 pub const CUSTOMERS: u64 = 2_000;
 /// What the others have, so that no table that is read is empty.
 const FEW_CUSTOMERS: u64 = 20;
-const PASSWORD: &str = "lively otter paints 42 fences";
+pub const PASSWORD: &str = "lively otter paints 42 fences";
 const SIGN_UPS_AT_ONCE: usize = 3;
-const BASE_DOMAIN: &str = "isp.test";
+pub const BASE_DOMAIN: &str = "isp.test";
 
 /// A tenant, and a key to its API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -250,7 +250,7 @@ pub fn text(body: &Value, pointer: &str) -> String {
         .to_owned()
 }
 
-fn owner_email(slug: &str) -> String {
+pub fn owner_email(slug: &str) -> String {
     format!("owner@{slug}.example")
 }
 
