@@ -428,10 +428,10 @@ impl Db {
         };
         let name = if ending == Ending::Awaited { "db.write tenant" } else { "db.read tenant" };
         let mut traced = Traced::begin(name, Some(room.tenant()));
-        let first = open(traced.waiting(self.shard(room.shard())).await?);
+        let first = open(traced.waiting(self.shard(room)).await?);
         let done = match unit(first, entry, f, &mut traced).await {
             Err(Failure::Before(error)) if is_worth_another_run(&error) => {
-                let second = open(traced.waiting(self.shard(room.shard())).await?);
+                let second = open(traced.waiting(self.shard(room)).await?);
                 second.inner.checkout.connection()?.forget_plans();
                 unit(second, entry, again, &mut traced).await
             }

@@ -1,4 +1,7 @@
 //! The figures of tenants, measured now and then from PostgreSQL's own statistics: no schema is entered, and no request waits.
+//!
+//! Sizes are what the last VACUUM or ANALYZE of each table saw: asking for the size of a table opens it, and a backend that has opened
+//! every table of every tenant holds hundreds of megabytes from then on.
 
 use uuid::Uuid;
 
@@ -29,14 +32,16 @@ pub async fn measure(db: &Db) -> Result<u64> {
             .in_public(async |tx| {
                 tx.execute(
                     "INSERT INTO public.tenant_figure AS f (tenant_id, bytes, customers, staff, dead_letters, events, active_at)
-                     SELECT t.id, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint,
+                     SELECT t.id, sum((c.relpages + coalesce(toast.relpages, 0))::bigint)
+                            * current_setting('block_size')::bigint,
                         coalesce(max(pg_stat_get_live_tuples(c.oid)) FILTER (WHERE c.relname = 'customer'), 0),
                         coalesce(max(pg_stat_get_live_tuples(c.oid)) FILTER (WHERE c.relname = 'staff'), 0),
                         coalesce(max(pg_stat_get_live_tuples(c.oid)) FILTER (WHERE c.relname = 'dead_letter'), 0),
                         coalesce(max(pg_stat_get_tuples_inserted(c.oid)) FILTER (WHERE c.relname = 'audit_event'), 0),
                         t.created_at
                      FROM public.tenant t JOIN pg_namespace n ON n.nspname = t.schema_name
-                     JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
+                     JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'i')
+                     LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
                      WHERE t.id = ANY($1) AND t.status <> 'closed' GROUP BY t.id
                      ON CONFLICT (tenant_id) DO UPDATE SET bytes = excluded.bytes, customers = excluded.customers,
                         staff = excluded.staff, dead_letters = excluded.dead_letters, events = excluded.events,
