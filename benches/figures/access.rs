@@ -193,7 +193,8 @@ async fn console(world: &World, server: &Server, table: &mut Table) {
     forget(world).await;
     // Rows alone: the list reads nothing of a tenant's own schema. No worker runs that would look for one.
     let rows = format!(
-        "WITH one AS (SELECT * FROM public.tenant WHERE status = 'active' ORDER BY slug LIMIT 1),
+        "WITH one AS (SELECT id, schema_name, shard, time_zone, currency, country FROM public.tenant
+            WHERE status = 'active' ORDER BY slug LIMIT 1),
          made AS (
             INSERT INTO public.tenant (id, slug, name, schema_name, shard, status, time_zone, currency, country, created_at)
             SELECT gen_random_uuid(), '{LISTED_ONLY}' || g, 'Listed ' || g,
