@@ -67,7 +67,7 @@ pub use machines::{MachinesApi, pages as machine_pages};
 pub use mfa::{recovery, totp};
 pub use pages::{device_of, local_path, pages};
 pub use passkeys::PasskeyApi;
-pub use passwords::{PASSWORD_MAX_CHARS, check_password, hash_password, verify_password};
+pub use passwords::{PASSWORD_MAX_CHARS, check_password, hash_password, line_up, verify_password};
 pub use people::{Invitation, People};
 pub use profile_api::ProfileApi;
 pub(crate) use right::rights;

@@ -49,16 +49,28 @@ impl Queue {
         Self { places: Semaphore::new(at_once + waiting_max), running: Semaphore::new(at_once) }
     }
 
-    /// A turn, which lasts until it is dropped. 503 `sign_ins_queue` when the line is full.
-    async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
-        let place = self.places.try_acquire().map_err(|_full| {
+    /// 503 `sign_ins_queue` when the line is full.
+    fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.places.try_acquire().map_err(|_full| {
             Error::unavailable(
                 "sign_ins_queue",
                 "Too many people are signing in at this moment. Try again in a moment.",
             )
-        })?;
-        Ok((place, self.running.acquire().await.internal()?))
+        })
     }
+
+    /// A turn, which lasts until it is dropped: for who has a place.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.running.acquire().await.internal()
+    }
+}
+
+/// A place in the line of those whose passwords are hashed.
+pub struct Place(SemaphorePermit<'static>);
+
+/// Lines up: 503 `sign_ins_queue` when the line is full. Before an attempt is counted, since who is sent away has not tried.
+pub fn line_up() -> Result<Place> {
+    QUEUE.place().map(Place)
 }
 
 fn hasher() -> Result<Argon2<'static>> {
@@ -88,12 +100,12 @@ fn verify(password: &str, stored: Option<&str>) -> Result<Verdict> {
     Ok(Verdict { matches, is_outdated: is_outdated(&known) })
 }
 
-async fn apart<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn apart<T: Send + 'static>(place: Place, f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     // Held by the work itself: a caller that goes away does not let another one in early.
     let turn = QUEUE.turn().await?;
     tokio::task::spawn_blocking(move || {
         let done = f();
-        drop(turn);
+        drop((turn, place.0));
         done
     })
     .await
@@ -103,13 +115,13 @@ async fn apart<T: Send + 'static>(f: impl FnOnce() -> Result<T> + Send + 'static
 /// The hash of a password whose rules were checked. Waits its turn, and never holds up a thread that serves requests.
 pub async fn hash_password(password: &str) -> Result<String> {
     let password = SecretString::from(password);
-    apart(move || hash(password.expose_secret())).await
+    apart(line_up()?, move || hash(password.expose_secret())).await
 }
 
 /// Whether `password` is the one behind `stored`. Without a hash it takes as long and is a no.
-pub async fn verify_password(password: &str, stored: Option<&str>) -> Result<Verdict> {
+pub async fn verify_password(place: Place, password: &str, stored: Option<&str>) -> Result<Verdict> {
     let (password, stored) = (SecretString::from(password), stored.map(str::to_owned));
-    apart(move || verify(password.expose_secret(), stored.as_deref())).await
+    apart(place, move || verify(password.expose_secret(), stored.as_deref())).await
 }
 
 /// Whether a person may choose this password: long enough, and none that others guess first. `about` holds what is known of the
@@ -205,21 +217,17 @@ mod tests {
     #[tokio::test]
     async fn whoever_finds_the_line_full_is_asked_to_come_back() {
         let queue = Queue::new(1, 2);
-        let first = queue.turn().await.unwrap();
-        let mut waiting = [Box::pin(queue.turn()), Box::pin(queue.turn())];
-        for one in &mut waiting {
-            assert!(futures_util::poll!(one).is_pending(), "one at a time");
-        }
-        assert_eq!(queue.turn().await.unwrap_err().code(), "sign_ins_queue");
+        let first = (queue.place().unwrap(), queue.turn().await.unwrap());
+        let (second, third) = (queue.place().unwrap(), queue.place().unwrap());
+        assert_eq!(queue.place().unwrap_err().code(), "sign_ins_queue");
+        let mut turn = Box::pin(queue.turn());
+        assert!(futures_util::poll!(&mut turn).is_pending(), "one at a time");
         drop(first);
-        let [second, third] = waiting;
-        let second = second.await.unwrap();
+        let second = (second, turn.await.unwrap());
         // One that went away while it waited leaves its place.
         drop(third);
-        let mut fourth = Box::pin(queue.turn());
-        assert!(futures_util::poll!(&mut fourth).is_pending());
+        assert_eq!(queue.places.available_permits(), 2);
         drop(second);
-        drop(fourth.await.unwrap());
         assert_eq!((queue.places.available_permits(), queue.running.available_permits()), (3, 1));
     }
 
@@ -229,10 +237,10 @@ mod tests {
             (hash_password("kite-wall9").await.unwrap(), hash_password("kite-wall9").await.unwrap());
         assert_ne!(one, two);
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
-        let good = verify_password("kite-wall9", Some(&one)).await.unwrap();
+        let good = verify_password(line_up().unwrap(), "kite-wall9", Some(&one)).await.unwrap();
         assert_eq!(good, Verdict { matches: true, is_outdated: false });
-        assert!(!verify_password("kite-wall8", Some(&one)).await.unwrap().matches);
-        assert!(!verify_password("kite-wall9", None).await.unwrap().matches);
+        assert!(!verify_password(line_up().unwrap(), "kite-wall8", Some(&one)).await.unwrap().matches);
+        assert!(!verify_password(line_up().unwrap(), "kite-wall9", None).await.unwrap().matches);
     }
 
     #[tokio::test]
@@ -242,7 +250,7 @@ mod tests {
             .hash_password(b"kite-wall9")
             .unwrap()
             .to_string();
-        let verdict = verify_password("kite-wall9", Some(&old)).await.unwrap();
+        let verdict = verify_password(line_up().unwrap(), "kite-wall9", Some(&old)).await.unwrap();
         assert_eq!(verdict, Verdict { matches: true, is_outdated: true });
     }
 

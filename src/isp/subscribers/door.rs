@@ -14,7 +14,7 @@ use super::{
 use crate::{
     access::{
         Attempt, By, Charge, Credential, PASSWORD_MAX_CHARS, Rights, TokenHash, charge, check_password,
-        forgive, forgive_account, hash_of, hash_password, network_of, random_token, verify_password,
+        forgive, forgive_account, hash_of, hash_password, line_up, network_of, random_token, verify_password,
     },
     audit::{Actor, ActorKind, Event},
     db::TenantTx,
@@ -104,6 +104,7 @@ impl AtMyDoor {
         let name = sign_in_name(typed, &self.tenant.country).ok();
         let counted = name.as_deref().map(counted);
         let address = self.origin.as_ref().map(|origin| origin.address);
+        let place = line_up()?;
         let (attempt, login) = self
             .office
             .db
@@ -129,11 +130,12 @@ impl AtMyDoor {
         // Nobody has a longer one, and hashing a megabyte is work.
         let typed_password = if password.chars().count() <= PASSWORD_MAX_CHARS { password } else { "" };
         let stored = login.as_ref().map(|login| login.hash.expose_secret());
-        let verdict = verify_password(typed_password, stored).await?;
+        let verdict = verify_password(place, typed_password, stored).await?;
         match login {
             Some(login) if verdict.matches => {
                 let better = match verdict.is_outdated {
-                    true => Some(SecretString::from(hash_password(typed_password).await?)),
+                    // Another time, if there is no room for it now.
+                    true => hash_password(typed_password).await.ok().map(SecretString::from),
                     false => None,
                 };
                 Ok(Proven { login, better, charge })

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     access::{
-        PASSWORD_MAX_CHARS, check_password, hash_of, hash_password, network_of, random_token, recovery, totp,
-        verify_password,
+        PASSWORD_MAX_CHARS, check_password, hash_of, hash_password, line_up, network_of, random_token,
+        recovery, totp, verify_password,
     },
     db::{ControlTx, Db},
     error::{Error, Result},
@@ -103,6 +103,7 @@ impl Door {
         let parsed = EmailAddress::parse(email).ok();
         let label: String = email.chars().filter(|c| !c.is_control()).take(LABEL_MAX_CHARS).collect();
         let name = parsed.as_ref().map_or(label.as_str(), EmailAddress::as_str);
+        let place = line_up()?;
         let (attempt, account) = self
             .db
             .in_public(async |tx| {
@@ -124,7 +125,7 @@ impl Door {
         // Nobody has a longer one, and hashing a megabyte is work.
         let typed = if password.chars().count() <= PASSWORD_MAX_CHARS { password } else { "" };
         let stored = account.as_ref().and_then(|account| account.hash.as_ref());
-        let verdict = verify_password(typed, stored.map(ExposeSecret::expose_secret)).await?;
+        let verdict = verify_password(place, typed, stored.map(ExposeSecret::expose_secret)).await?;
         match (&account, stored) {
             (Some(account), Some(hash)) if verdict.matches => {
                 self.begin_halfway((account.id, hash.expose_secret()), &charge, old, origin).await
@@ -288,6 +289,7 @@ impl Door {
     pub(super) async fn prove_self(&self, person: &Person, password: &str, who: &Operator) -> Result<()> {
         let email = EmailAddress::parse(&person.email)
             .map_err(|_odd| Error::internal("a person of the platform with an odd address"))?;
+        let place = line_up()?;
         let (attempt, account) = self
             .db
             .in_public(async |tx| {
@@ -301,7 +303,7 @@ impl Door {
         };
         let typed = if password.chars().count() <= PASSWORD_MAX_CHARS { password } else { "" };
         let stored = account.as_ref().and_then(|account| account.hash.as_ref());
-        if verify_password(typed, stored.map(ExposeSecret::expose_secret)).await?.matches {
+        if verify_password(place, typed, stored.map(ExposeSecret::expose_secret)).await?.matches {
             return self.db.in_public(async |tx| lockout::forgive(tx, &charge).await).await;
         }
         let refused = Deed::on("console.password_refused", &person.email);
