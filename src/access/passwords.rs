@@ -118,7 +118,7 @@ pub async fn hash_password(password: &str) -> Result<String> {
     apart(line_up()?, move || hash(password.expose_secret())).await
 }
 
-/// Whether `password` is the one behind `stored`. Without a hash it takes as long and is a no.
+/// Whether `password` is the one behind `stored`, for who has a place in the line. Without a hash it takes as long and is a no.
 pub async fn verify_password(place: Place, password: &str, stored: Option<&str>) -> Result<Verdict> {
     let (password, stored) = (SecretString::from(password), stored.map(str::to_owned));
     apart(place, move || verify(password.expose_secret(), stored.as_deref())).await
