@@ -79,6 +79,23 @@ export async function signUp(page, server, company, slug) {
   assert.equal(new URL(page.url()).pathname, "/");
 }
 
+/** Signs in by password at a portal's door, from any page that asks for it. */
+export async function signIn(page, email) {
+  await page.fill("[name=email]", email);
+  await page.fill("[name=password]", PASSWORD);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+/** Invites a cashier by the page; answers the link that they get. */
+export async function inviteCashier(page, base, name, email) {
+  await page.goto(`${base}/staff/new`);
+  await page.fill("[name=name]", name);
+  await page.fill("[name=email]", email);
+  await page.getByLabel("Cashier").check();
+  await page.getByRole("button", { name: "Add and make the link" }).click();
+  return page.getByLabel("Sign-in link").textContent();
+}
+
 /** Builds a small plant by the pages' own forms, with places on the map; answers the paths of one node of each kind. */
 export async function buildPlant(page, base) {
   const add = async (path, fields, submit) => {

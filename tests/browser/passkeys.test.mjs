@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { PASSWORD, THEMES, WIDTHS, findings, launch, open, overflows, shoot, signUp } from "./browser.mjs";
+import { device } from "./authenticators.mjs";
+import { THEMES, WIDTHS, findings, inviteCashier, launch, open, overflows, shoot, signIn, signUp } from "./browser.mjs";
 import { start } from "./server.mjs";
 
 let server;
@@ -18,15 +19,6 @@ after(async () => {
   await server?.stop();
 });
 
-/** A device that makes sure of its person and keeps keys that are found without a name. */
-async function device(page) {
-  const client = await page.context().newCDPSession(page);
-  await client.send("WebAuthn.enable");
-  const options = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true };
-  const { authenticatorId } = await client.send("WebAuthn.addVirtualAuthenticator", { options });
-  return { client, authenticatorId, keys: async () => (await client.send("WebAuthn.getCredentials", { authenticatorId })).credentials };
-}
-
 for (const width of WIDTHS) {
   for (const theme of THEMES) {
     test(`invited, in without a password, removed; ${theme}, ${width} px`, async () => {
@@ -39,12 +31,7 @@ for (const width of WIDTHS) {
       };
       await signUp(page, server, "Passkey Fiber", slug);
       const base = server.at(slug);
-      await page.goto(`${base}/staff/new`);
-      await page.fill("[name=name]", "Kim Keen");
-      await page.fill("[name=email]", `kim@${slug}.example`);
-      await page.getByLabel("Cashier").check();
-      await page.getByRole("button", { name: "Add and make the link" }).click();
-      const link = await page.getByLabel("Sign-in link").textContent();
+      const link = await inviteCashier(page, base, "Kim Keen", `kim@${slug}.example`);
 
       // Invited: a passkey in the place of a password.
       const other = await open(browser, { width, theme });
@@ -100,9 +87,7 @@ for (const width of WIDTHS) {
       await look(page, "owner");
       await context.clearCookies();
       await page.goto(`${base}/roles`);
-      await page.fill("[name=email]", `maria@${slug}.example`);
-      await page.fill("[name=password]", PASSWORD);
-      await page.getByRole("button", { name: "Sign in", exact: true }).click();
+      await signIn(page, `maria@${slug}.example`);
       await page.getByRole("heading", { name: "Second step" }).waitFor();
       await look(page, "second-step");
       await page.getByRole("button", { name: "Use a passkey" }).click();

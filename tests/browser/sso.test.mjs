@@ -1,52 +1,27 @@
 // Single sign-on as an owner and a newcomer see it, against a provider of OpenID Connect that somebody else wrote.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
-import Provider from "oidc-provider";
-
 import { THEMES, WIDTHS, findings, launch, open, overflows, shoot, signUp } from "./browser.mjs";
+import { BACK, CLIENT, atTheIssuer, fillIssuer, startIssuer } from "./issuer.mjs";
 import { start } from "./server.mjs";
 
-const CLIENT = { client_id: "lastmile", client_secret: "a secret of the client's own" };
-const BACK = "/sign-in/sso/callback";
 const slugs = WIDTHS.flatMap((width) => THEMES.map((theme) => `sso-${theme}-${width}`));
 
 let server;
 let browser;
 let issuer;
-let http;
 
 before(async () => {
   server = await start({ LASTMILE_OUTBOUND__ALLOWED_NETWORKS: '["127.0.0.0/8"]' });
-  http = createServer();
-  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
-  issuer = `http://127.0.0.1:${http.address().port}`;
-  const provider = new Provider(issuer, {
-    clients: [{ ...CLIENT, redirect_uris: slugs.map((slug) => `${server.at(slug)}${BACK}`) }],
-    claims: { email: ["email", "email_verified"], profile: ["name"] },
-    cookies: { keys: ["of this test alone"] },
-    // Whoever signs in there is who they say: it is the page of a test.
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: `account-of-${id}`, email: id, email_verified: true, name: "Sam Single" }) }),
-  });
-  http.on("request", provider.callback());
+  issuer = await startIssuer(slugs.map((slug) => server.at(slug)));
   browser = await launch();
 });
 after(async () => {
   await browser?.close();
-  http?.close();
-  http?.closeAllConnections();
+  issuer?.stop();
   await server?.stop();
 });
-
-/** At the provider's own pages: signs in, and agrees. */
-async function atTheProvider(page, email) {
-  await page.waitForURL(`${issuer}/interaction/**`);
-  await page.fill("[name=login]", email);
-  await page.fill("[name=password]", "whatever");
-  await page.getByRole("button", { name: "Sign-in" }).click();
-  await page.getByRole("button", { name: "Continue" }).click();
-}
 
 for (const width of WIDTHS) {
   for (const theme of THEMES) {
@@ -64,17 +39,10 @@ for (const width of WIDTHS) {
       await page.getByRole("link", { name: "Single sign-on" }).click();
       await look(page, "empty");
       assert.equal((await page.getByLabel("Redirect URI").textContent()).trim(), `${base}${BACK}`);
-      await page.selectOption("#preset", "other");
-      await page.fill("#issuer", "http://127.0.0.1:1");
-      await page.fill("#client_id", CLIENT.client_id);
-      await page.fill("#client_secret", CLIENT.client_secret);
-      await page.fill("#domains", `${slug}.example`);
-      await page.selectOption("#default_role_id", { label: "Viewer" });
-      await page.getByLabel("On", { exact: true }).check();
-      await page.getByRole("button", { name: "Save" }).click();
+      await fillIssuer(page, "http://127.0.0.1:1", `${slug}.example`);
       await page.getByText("The issuer could not be asked").first().waitFor();
       await look(page, "unreachable");
-      await page.fill("#issuer", issuer);
+      await page.fill("#issuer", issuer.url);
       await page.fill("#client_secret", CLIENT.client_secret);
       await page.getByRole("button", { name: "Save" }).click();
       await page.getByText("Single sign-on is on.").waitFor();
@@ -86,7 +54,7 @@ for (const width of WIDTHS) {
       await sam.goto(`${base}/customers`);
       await look(sam, "sign-in");
       await sam.getByRole("link", { name: "Sign in with your work account" }).click();
-      await atTheProvider(sam, `sam@${slug}.example`);
+      await atTheIssuer(sam, issuer.url, `sam@${slug}.example`);
       await sam.waitForURL(`${base}/customers`);
       await sam.getByRole("heading", { name: "Customers", exact: true }).waitFor();
 
@@ -94,7 +62,7 @@ for (const width of WIDTHS) {
       const stranger = await open(browser, { width, theme });
       await stranger.page.goto(`${base}/sign-in`);
       await stranger.page.getByRole("link", { name: "Sign in with your work account" }).click();
-      await atTheProvider(stranger.page, "sam@elsewhere.example");
+      await atTheIssuer(stranger.page, issuer.url, "sam@elsewhere.example");
       await stranger.page.getByText("Addresses of your domain do not sign in here.").waitFor();
       await look(stranger.page, "refused");
 
