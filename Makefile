@@ -50,8 +50,9 @@ test-docs: setup assets ## The documentation of the code builds without a warnin
 lint-infra: ## Lint the scripts and deployment files with the tools that are installed
 	@infra/lint.sh
 
-tests/vendors/node_modules/.installed: tests/vendors/package-lock.json tests/vendors/package.json | setup
+tests/vendors/node_modules/.installed: tests/vendors/package-lock.json tests/vendors/package.json tests/vendors/documents.mjs | setup
 	npm --prefix tests/vendors ci
+	cd tests/vendors && node documents.mjs
 	@touch $@
 
 tests/browser/node_modules/.installed: tests/browser/package-lock.json tests/browser/package.json | setup

@@ -7,6 +7,8 @@ import readline from 'node:readline';
 
 import { Webhook } from 'standardwebhooks';
 
+import { serve } from './prism.mjs';
+
 const require = createRequire(import.meta.url);
 const twilio = require('twilio/lib/webhooks/webhooks');
 const { EventWebhook } = require('@sendgrid/eventwebhook');
@@ -47,6 +49,7 @@ const asked = {
     await telegram.start();
     return telegram.config.apiURL;
   },
+  prism_start: async ({ vendor }) => serve(vendor, await freePort()),
   telegram_taken: () => telegram.storage.botMessages,
 };
 

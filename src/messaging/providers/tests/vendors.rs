@@ -1,5 +1,5 @@
-//! The vendors' own libraries, from npm: they sign what we believe, they believe what the fake signs, and a Telegram server that
-//! nobody here wrote takes what we send.
+//! The vendors' own libraries, from npm: they sign what we believe, they believe what the fake signs. What we send is taken by a Telegram
+//! server that nobody here wrote, and fits the vendors' own documents of their APIs.
 
 #![expect(clippy::let_underscore_must_use, reason = "a program that is ended twice is ended")]
 
@@ -8,9 +8,10 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{super::message::Approved, *};
 
 const URL: &str = "https://acme.lastmile.test/hooks/x/opaque?b=2&a=1";
 
@@ -23,7 +24,11 @@ struct Vendors {
 impl Vendors {
     fn start() -> Self {
         let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vendors");
-        assert!(folder.join("node_modules/twilio").exists(), "run npm ci in {}", folder.display());
+        for (needed, how) in
+            [("node_modules/twilio", "npm ci"), ("documents/twilio.com", "node documents.mjs")]
+        {
+            assert!(folder.join(needed).exists(), "run {how} in {}", folder.display());
+        }
         let mut child = Command::new("node")
             .arg(folder.join("vendors.mjs"))
             .stdin(Stdio::piped())
@@ -185,4 +190,68 @@ async fn a_telegram_server_of_others_takes_what_we_send() {
     let taken = vendors.say("telegram_taken", json!({}));
     assert_eq!(taken[0]["message"]["text"], "Grüße <b>Ama</b>");
     assert_eq!(taken[0]["botToken"], fake_providers::BOT_TOKEN);
+}
+
+/// Every member that a message to this provider may have, so that each is held against the vendor's document.
+fn everything(kind: &str) -> Outgoing {
+    let mut outgoing = outgoing(kind, "Grüße & <b> 😀");
+    outgoing.valid_for = Some(Duration::from_secs(600));
+    match kind {
+        "sendgrid" => {
+            outgoing.reply_to = Some("desk@acme.test".into());
+            outgoing.content.html = Some("<p>Grüße</p>".into());
+            outgoing.content.unsubscribe = Some(Unsubscribe {
+                url: Url::parse("https://acme.lastmile.test/u/abc").unwrap(),
+                mail: Some(crate::types::EmailAddress::parse("leave@acme.test").unwrap()),
+            });
+            outgoing.content.attachments.push(Attachment {
+                name: "bill.pdf".into(),
+                content_type: "application/pdf".into(),
+                bytes: Bytes::from_static(b"%PDF-1.7 fake"),
+                link: None,
+            });
+        }
+        "fcm" => {
+            outgoing.content.title = Some("News".into());
+            outgoing.content.data.insert("ticket".into(), "7".into());
+        }
+        "twilio_whatsapp" => {
+            outgoing.content.template = Some(Approved {
+                name: "HX0123456789abcdef0123456789abcdef".into(),
+                language: "en".into(),
+                parameters: vec!["Ama".into()],
+            });
+        }
+        _ => {}
+    }
+    outgoing
+}
+
+#[tokio::test]
+async fn what_we_send_fits_the_vendors_documents() {
+    let (fake, outbound, mut vendors) = (Fake::start().await, outbound(), Vendors::start());
+    for (kind, vendor, path) in [
+        ("clicksend", "clicksend", "/v3/sms/send"),
+        ("fcm", "fcm", "/v1/projects/acme/messages:send"),
+        ("sendgrid", "sendgrid", "/v3/mail/send"),
+        ("twilio", "twilio", "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json"),
+        (
+            "twilio_whatsapp",
+            "twilio",
+            "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json",
+        ),
+    ] {
+        let base = text(&vendors.say("prism_start", json!({ "vendor": vendor })));
+        let mut values = fake.values(kind);
+        values.insert("base_url".into(), base.clone());
+        let provider = open_with(kind, &values);
+        accepted(send(&*provider, &outbound, &outgoing(kind, "Hello")).await);
+        accepted(send(&*provider, &outbound, &everything(kind)).await);
+        // It does not take just anything.
+        let url = Url::parse(&format!("{base}{path}")).unwrap();
+        let nonsense =
+            crate::outbound::Request::post(url).basic("a", "b").json(&json!({"message": 7, "messages": 7}));
+        let answer = outbound.send(nonsense).await.unwrap();
+        assert!(matches!(answer.status, 400 | 401 | 422), "{kind}: {}", answer.status);
+    }
 }
