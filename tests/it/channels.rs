@@ -316,17 +316,55 @@ fn credential_file(folder: &Path, fake: &Fake) -> String {
     file.display().to_string()
 }
 
+/// Adds a sender of the platform, at 0.05 a message, and lends it to the tenant; its name.
+fn lend(tenant: &Tenant, fake: &Fake) -> String {
+    let name = format!("Pool {}", uuid::Uuid::new_v4().simple());
+    let file = credential_file(tenant.server.folder.path(), fake);
+    let add = ["sender", "add", &name, "--kind", "hubtel", "--price", "0.05", "--credential-file", &file];
+    let added = run(tenant, &add);
+    assert!(added.status.success(), "{}", said(&added));
+    assert!(!run(tenant, &add).status.success(), "a name is taken once");
+    let assigned = run(tenant, &["sender", "assign", &name, &tenant.slug]);
+    assert!(assigned.status.success(), "{}", said(&assigned));
+    name
+}
+
+/// Waits until so much of the tenant's credit was spent and nothing is set aside.
+async fn credit_settles(api: &Api, spent: &str) {
+    until("the credit to be settled", async || {
+        let credit = api.get("/api/v1/message-credit").await.expect(200);
+        (credit["spent"] == spent && credit["reserved"] == "0.0000").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recurring_message_by_a_lent_sender_is_paid_for_each_time() {
+    let (tenant, api, fake) = with_fake().await;
+    lend(&tenant, &fake);
+    assert!(run(&tenant, &["credit", "add", &tenant.slug, "1"]).status.success());
+    let message = json!({
+        "channels": ["sms"], "to": {"addresses": [{"address": "+639171234567"}, {"address": "+639171234568"}]},
+        "content": {"text": "Weekly"}, "recurrence": "0 9 * * 1",
+    });
+    api.post("/api/v1/messages", message).await.expect(202);
+    let (db, schema) = (sql(&tenant.server.database).await, tenant.schema().await);
+    for times in 1..=2 {
+        let time_comes = format!(
+            "UPDATE {schema}.message SET scheduled_at = now() WHERE recurrence IS NOT NULL;
+             UPDATE public.job SET due_at = now() WHERE tenant_id = '{}' AND kind = 'expand_message'",
+            tenant.id
+        );
+        db.batch_execute(&time_comes).await.unwrap();
+        credit_settles(&api, &format!("0.{times}000")).await;
+        assert_eq!(fake.taken("hubtel").len(), times * 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_of_the_platform_is_lent_and_taken_back() {
     let (tenant, api, fake) = with_fake().await;
-    let name = format!("Pool {}", uuid::Uuid::new_v4().simple());
-    let file = credential_file(tenant.server.folder.path(), &fake);
-    let add = ["sender", "add", &name, "--kind", "hubtel", "--price", "0.05", "--credential-file", &file];
-    let added = run(&tenant, &add);
-    assert!(added.status.success(), "{}", said(&added));
-    assert!(!run(&tenant, &add).status.success(), "a name is taken once");
-    let assigned = run(&tenant, &["sender", "assign", &name, &tenant.slug]);
-    assert!(assigned.status.success(), "{}", said(&assigned));
+    let name = lend(&tenant, &fake);
     let listed = said(&run(&tenant, &["sender", "list", "--json"]));
     assert!(listed.contains(&tenant.slug) && !listed.contains(SECRET));
     let account = api.get(PATH).await.expect(200)["items"][0].clone();
@@ -350,11 +388,7 @@ async fn a_sender_of_the_platform_is_lent_and_taken_back() {
         fake.taken("hubtel").iter().any(|taken| taken.text == "Lent").then_some(())
     })
     .await;
-    until("the credit to be settled", async || {
-        let credit = api.get("/api/v1/message-credit").await.expect(200);
-        (credit["spent"] == "0.0500" && credit["reserved"] == "0.0000").then_some(())
-    })
-    .await;
+    credit_settles(&api, "0.0500").await;
     let schema = tenant.schema().await;
     let polls = format!("DELETE FROM {schema}.delivery_poll");
     sql(&tenant.server.database).await.batch_execute(&polls).await.unwrap();
