@@ -7,6 +7,7 @@ pub mod notices;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{
@@ -79,7 +80,7 @@ pub async fn tell_staff(tx: &TenantTx, permission: &'static str, text: &str, hre
         &[&NoticeId::new(), &permission, &text, &href],
     )
     .await?;
-    tell_live(tx, NOTICES).await
+    tell_live(tx, &[NOTICES]).await
 }
 
 /// Whether this line is in the bell already, for whoever it was meant.
@@ -103,16 +104,16 @@ pub async fn tell_person(
         &[&NoticeId::new(), &staff, &text, &href, &delivery],
     )
     .await?;
-    tell_live(tx, NOTICES).await
+    tell_live(tx, &[NOTICES]).await
 }
 
 /// What is told when a line comes into anybody's bell.
 pub const NOTICES: &str = "notices";
 
-/// Tells every process that what a topic names has changed in this tenant, once this transaction has committed: a word, and at
-/// most an id.
-pub async fn tell_live(tx: &TenantTx, topic: &str) -> Result<()> {
-    tx.execute("SELECT gate.tell_live($1)", &[&topic]).await?;
+/// Tells every process that what these topics name has changed in this tenant, once this transaction has committed: each is a word,
+/// and at most an id.
+pub async fn tell_live<T: ToSql + Sync>(tx: &TenantTx, topics: &[T]) -> Result<()> {
+    tx.execute("SELECT gate.tell_live(t) FROM unnest($1::text[]) AS u (t)", &[&topics]).await?;
     Ok(())
 }
 

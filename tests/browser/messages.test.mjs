@@ -119,8 +119,13 @@ test("a provider talks to its customers", async () => {
   await page.getByRole("link", { name: /Accepted/ }).waitFor();
   const sent = await until("both texts", async () => ((await providers.taken("generic")).length === 2 ? providers.taken("generic") : null));
   assert.deepEqual(sent.map((one) => one.text).sort(), ["Hello Ana", "Hello Ben"]);
+  const list = await context.newPage();
+  await list.goto(`${portal}/deliveries`);
+  await list.getByRole("cell", { name: "Accepted" }).first().waitFor();
   for (const one of sent) assert.equal(await receipt(page, hook, one.id, "delivered"), 200);
   await page.getByRole("link", { name: /Delivered\s*2/ }).waitFor();
+  await list.getByRole("cell", { name: "Delivered" }).nth(1).waitFor();
+  await list.close();
   await looksRight(page);
   await shoot(page, "messages-1-delivered");
 

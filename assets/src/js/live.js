@@ -18,6 +18,13 @@ export function startLive(htmx) {
   const remembered = () => { try { return sessionStorage.getItem(KEY) || ""; } catch { return ""; } };
   const remember = (at) => { try { sessionStorage.setItem(KEY, at); } catch { /* Without a store the next page begins anew. */ } };
 
+  /** Nobody who goes through it by keyboard loses their place: then it is refreshed when they have left it. */
+  function refresh(element) {
+    const held = element.querySelector(":focus-visible");
+    if (held) held.addEventListener("blur", () => setTimeout(() => element.isConnected && refresh(element)), { once: true });
+    else htmx.trigger(element, "live");
+  }
+
   function hear(told) {
     if (told.type === "notices") {
       count.textContent = told.unread === 0 ? "" : told.unread >= 100 ? "99+" : String(told.unread);
@@ -25,7 +32,7 @@ export function startLive(htmx) {
       remember(told.at);
     } else if (told.type === "changed") {
       for (const element of document.querySelectorAll("[data-live]")) {
-        if (element.dataset.live.split(" ").some((topic) => told.topics.includes(topic))) htmx.trigger(element, "live");
+        if (element.dataset.live.split(" ").some((topic) => told.topics.includes(topic))) refresh(element);
       }
     }
   }

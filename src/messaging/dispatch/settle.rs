@@ -1,6 +1,6 @@
 //! Writing down what became of deliveries: many at once, with a handful of statements, and only for those that are still ours.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -25,9 +25,6 @@ use crate::{
     tenancy::Tenant,
     types::{AccountId, DeliveryId, MessageId, TemplateId},
 };
-
-/// More messages than this in one batch are not told of one by one.
-const TOLD_MAX: usize = 20;
 
 /// One try at a provider, as it is written down.
 #[derive(Debug, Clone)]
@@ -131,16 +128,7 @@ pub async fn settle(tx: &TenantTx, tenant: &Tenant, batch: &[Settled]) -> Result
     let notes: Vec<(AccountId, Note)> = batch.iter().filter_map(|one| one.note.clone()).collect();
     breaker::note(tx, &notes).await?;
     listen(tx, tenant, &ours).await?;
-    tell(tx, &ours).await
-}
-
-/// Whoever watches these messages sees them move; many at once are not told of one by one.
-async fn tell(tx: &TenantTx, ours: &[(&Settled, Status)]) -> Result<()> {
-    let messages: BTreeSet<MessageId> = ours.iter().map(|(one, _)| one.message).collect();
-    for message in messages.iter().take(TOLD_MAX) {
-        live::tell(tx, &format!("message:{message}")).await?;
-    }
-    Ok(())
+    live::moved(tx, &ours.iter().map(|(one, _)| one.message).collect()).await
 }
 
 /// Takes deliveries out of the queue, or puts them back for later: those alone whose lease is still ours.

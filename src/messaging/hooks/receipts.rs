@@ -453,18 +453,7 @@ async fn settle(tx: &TenantTx, moved: &[Moved]) -> Result<()> {
     Ok(())
 }
 
-/// More messages than this in one batch are not told of one by one.
-const TOLD_MAX: usize = 20;
-
 async fn tell(tx: &TenantTx, moved: &[Moved]) -> Result<()> {
-    let changed = || moved.iter().filter(|one| one.has_new_status());
-    if changed().next().is_none() {
-        return Ok(());
-    }
-    live::tell(tx, "deliveries").await?;
-    let topics: BTreeSet<String> = changed().map(|one| format!("message:{}", one.whole.message)).collect();
-    for topic in topics.iter().take(TOLD_MAX) {
-        live::tell(tx, topic).await?;
-    }
-    Ok(())
+    let changed = moved.iter().filter(|one| one.has_new_status());
+    live::moved(tx, &changed.map(|one| one.whole.message).collect()).await
 }

@@ -10,19 +10,29 @@ mod hub;
 mod socket;
 mod stream;
 
+use std::collections::BTreeSet;
+
 use crate::{
     db::TenantTx,
     error::Result,
     events,
-    types::{CustomerId, DeliveryId, StaffId},
+    types::{CustomerId, DeliveryId, MessageId, StaffId},
 };
 
 pub use hub::Hub;
 pub use socket::mount;
 
-/// Tells those who watch this topic of the entered tenant: `deliveries`, `message:<id>`.
-pub async fn tell(tx: &TenantTx, topic: &str) -> Result<()> {
-    events::tell_live(tx, topic).await
+/// More messages than this at once are not told of one by one.
+const TOLD_MAX: usize = 20;
+
+/// Deliveries of these messages of the entered tenant moved: whoever watches one of them (`message:<id>`) or a list (`deliveries`) is told.
+pub async fn moved(tx: &TenantTx, messages: &BTreeSet<MessageId>) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let each = messages.iter().take(TOLD_MAX).map(|message| format!("message:{message}"));
+    let topics: Vec<String> = std::iter::once("deliveries".to_owned()).chain(each).collect();
+    events::tell_live(tx, &topics).await
 }
 
 /// Whose bell.
