@@ -1,13 +1,14 @@
 //! Pools of connections of each login role, made when first asked for.
 //!
-//! A backend keeps what it learnt of every tenant that it served: tables, indexes, plans. So each tenant has a home among the
-//! connections of its role and comes back to it, and goes elsewhere only rather than wait. A connection then knows a part of the
-//! tenants well instead of all of them a little.
+//! A backend keeps what it learnt of every tenant that it served: tables, indexes, plans. Learning a tenant costs more than most of
+//! what is asked. So each tenant has a home among the connections of its role and comes back to it; when that is taken it goes where
+//! it is known, and waits a moment before it is learnt elsewhere. A connection then knows a part of the tenants well instead of all
+//! of them a little, while a busy tenant is soon known everywhere.
 
 use std::{
     collections::{BTreeMap, HashSet},
     iter,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -37,7 +38,9 @@ pub struct PoolSettings {
     pub connection_age_seconds: u64,
 }
 
-/// So long a tenant waits for its home before it takes whichever connection is free first.
+/// So long a tenant waits for its home before another connection, which is idle, learns it: less than what learning costs.
+const WAIT_BEFORE_LEARNING: Duration = Duration::from_millis(10);
+/// So long it waits for its home when no connection is idle, before it takes whichever is free first.
 const WAIT_FOR_HOME: Duration = Duration::from_millis(100);
 
 /// The login roles of this deployment and how their passwords are found.
@@ -65,13 +68,23 @@ impl LoginRoles {
 pub struct Connection {
     pub(super) client: ClientWrapper,
     pub(super) plans: Plans,
-    tenants_seen: HashSet<TenantId>,
+    seen: Arc<Seen>,
+}
+
+/// The tenants that the connection of a pool of one knows.
+#[derive(Default)]
+struct Seen(Mutex<HashSet<TenantId>>);
+
+impl Seen {
+    fn tenants(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Connection {
     /// Remembers that this connection served a tenant.
-    pub(super) fn saw(&mut self, tenant: TenantId) {
-        self.tenants_seen.insert(tenant);
+    pub(super) fn saw(&self, tenant: TenantId) {
+        self.seen.tenants().insert(tenant);
     }
 
     /// Forgets every prepared statement, so that each is planned on what the tables are now.
@@ -84,8 +97,20 @@ impl Connection {
 /// deadpool-postgres's manager, with connections that remember which tenants they served.
 pub struct Manager {
     postgres: deadpool_postgres::Manager,
+    seen: Arc<Seen>,
     tenants_per_connection: usize,
     max_age: Duration,
+}
+
+/// Whether what a pool holds knows a tenant.
+trait Knows {
+    fn knows(&self, tenant: TenantId) -> bool;
+}
+
+impl Knows for Manager {
+    fn knows(&self, tenant: TenantId) -> bool {
+        self.seen.tenants().contains(&tenant)
+    }
 }
 
 impl managed::Manager for Manager {
@@ -94,7 +119,8 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Connection, tokio_postgres::Error> {
         let client = self.postgres.create().await?;
-        Ok(Connection { client, plans: Plans::new(), tenants_seen: HashSet::new() })
+        self.seen.tenants().clear();
+        Ok(Connection { client, plans: Plans::new(), seen: self.seen.clone() })
     }
 
     async fn recycle(
@@ -105,7 +131,7 @@ impl managed::Manager for Manager {
         if metrics.age() > self.max_age {
             return Err(RecycleError::message("old"));
         }
-        if connection.tenants_seen.len() > self.tenants_per_connection {
+        if connection.seen.tenants().len() > self.tenants_per_connection {
             return Err(RecycleError::message("has seen enough tenants"));
         }
         self.postgres.recycle(&mut connection.client, metrics).await
@@ -193,25 +219,25 @@ impl Db {
     pub(super) async fn control(&self) -> Result<Pooled> {
         let role = self.inner.roles.control();
         let homes = self.homes(&role, 1, self.inner.settings.control_connections)?;
-        self.checkout(&role, &homes, 0).await
+        self.checkout(&role, &homes, None).await
     }
 
     pub(super) async fn owner(&self) -> Result<Pooled> {
         let role = self.inner.roles.owner();
         let homes = self.homes(&role, 1, self.inner.settings.owner_connections)?;
-        self.checkout(&role, &homes, 0).await
+        self.checkout(&role, &homes, None).await
     }
 
     /// A connection that may enter the tenant's schema.
     pub(super) async fn shard(&self, room: &Room) -> Result<Pooled> {
         let role = self.inner.roles.app(room.shard());
         let homes = self.homes(&role, self.inner.settings.shard_connections, 1)?;
-        self.checkout(&role, &homes, home_of(room.tenant(), homes.len())).await
+        self.checkout(&role, &homes, Some(room.tenant())).await
     }
 
-    /// A connection of a role's: at `home` if it is free, else wherever one is.
-    async fn checkout(&self, role: &str, homes: &[Pool], home: usize) -> Result<Pooled> {
-        take(homes, home, Duration::from_millis(self.inner.settings.wait_ms)).await.map_err(|error| {
+    /// A connection of a role's, for a tenant or for none.
+    async fn checkout(&self, role: &str, homes: &[Pool], tenant: Option<TenantId>) -> Result<Pooled> {
+        take(homes, tenant, Duration::from_millis(self.inner.settings.wait_ms)).await.map_err(|error| {
             match error {
                 PoolError::Timeout(_) => Error::unavailable("busy", "All database connections are in use."),
                 PoolError::Backend(source) => {
@@ -243,6 +269,7 @@ impl Db {
         );
         let manager = Manager {
             postgres,
+            seen: Arc::default(),
             tenants_per_connection: settings.tenants_per_connection,
             max_age: Duration::from_secs(settings.connection_age_seconds),
         };
@@ -260,32 +287,59 @@ fn home_of(tenant: TenantId, homes: usize) -> usize {
     last_bits % homes.max(1)
 }
 
-/// At home if that is free; else where another connection lies idle; else at home for a moment; else wherever one is free first,
-/// so that nobody waits behind somebody's long report while there is room.
-#[expect(clippy::disallowed_methods, reason = "the one place that takes connections out of pools")]
-async fn take<M: managed::Manager>(
+/// At home if that is free; else where the tenant is known; else at home for a moment; else where another connection lies idle; else at
+/// home for longer; else wherever one is free first, so that nobody waits behind somebody's long report while there is room.
+async fn take<M: managed::Manager + Knows>(
     homes: &[managed::Pool<M>],
-    home: usize,
+    tenant: Option<TenantId>,
     at_most: Duration,
 ) -> Result<managed::Object<M>, PoolError<M::Error>> {
-    let place = |wait| Timeouts { wait: Some(wait), create: Some(at_most), recycle: Some(at_most) };
+    let home = tenant.map_or(0, |tenant| home_of(tenant, homes.len()));
     let Some(own) = homes.get(home) else { return Err(PoolError::Timeout(TimeoutType::Wait)) };
     let elsewhere = || homes.iter().cycle().skip(home + 1).take(homes.len() - 1);
-    let idle = elsewhere().filter(|pool| pool.status().available > 0);
-    for pool in iter::once(own).chain(idle) {
-        match pool.timeout_get(&place(Duration::ZERO)).await {
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {}
-            taken => return taken,
+    let idle = || elsewhere().filter(|pool| pool.status().available > 0);
+    let knows = |pool: &&managed::Pool<M>| tenant.is_some_and(|tenant| pool.manager().knows(tenant));
+    if let Some(taken) = first(iter::once(own).chain(idle().filter(knows)), Duration::ZERO, at_most).await {
+        return taken;
+    }
+    if homes.len() > 1 {
+        if let Some(taken) = first(iter::once(own), WAIT_BEFORE_LEARNING, at_most).await {
+            return taken;
+        }
+        if let Some(taken) = first(idle(), Duration::ZERO, at_most).await {
+            return taken;
+        }
+        if let Some(taken) = first(iter::once(own), WAIT_FOR_HOME, at_most).await {
+            return taken;
         }
     }
-    let alone = homes.len() == 1;
-    match own.timeout_get(&place(if alone { at_most } else { WAIT_FOR_HOME })).await {
-        Err(PoolError::Timeout(TimeoutType::Wait)) if !alone => {}
-        taken => return taken,
-    }
-    let wait = place(at_most);
-    let anywhere = iter::once(own).chain(elsewhere()).map(|pool| Box::pin(pool.timeout_get(&wait)));
+    let anywhere = iter::once(own).chain(elsewhere()).map(|pool| Box::pin(get(pool, at_most, at_most)));
     select_ok(anywhere).await.map(|(taken, _others)| taken)
+}
+
+/// Goes from pool to pool, and waits so long at each: what came of the first that had a place.
+async fn first<'a, M: managed::Manager + 'a>(
+    pools: impl Iterator<Item = &'a managed::Pool<M>>,
+    wait: Duration,
+    at_most: Duration,
+) -> Option<Result<managed::Object<M>, PoolError<M::Error>>> {
+    for pool in pools {
+        match get(pool, wait, at_most).await {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {}
+            taken => return Some(taken),
+        }
+    }
+    None
+}
+
+/// Waits so long for a place, and at most so long for the connection in it.
+#[expect(clippy::disallowed_methods, reason = "the one place that takes connections out of pools")]
+async fn get<M: managed::Manager>(
+    pool: &managed::Pool<M>,
+    wait: Duration,
+    at_most: Duration,
+) -> Result<managed::Object<M>, PoolError<M::Error>> {
+    pool.timeout_get(&Timeouts { wait: Some(wait), create: Some(at_most), recycle: Some(at_most) }).await
 }
 
 /// The tenant that a unit of work is for: what entering its schema takes.
@@ -327,8 +381,8 @@ mod tests {
 
     use super::*;
 
-    /// Connections that are the numbers of their pools.
-    struct Numbered(usize);
+    /// A connection that is the number of its pool, and knows these tenants.
+    struct Numbered(usize, Vec<TenantId>);
 
     impl managed::Manager for Numbered {
         type Type = usize;
@@ -343,18 +397,31 @@ mod tests {
         }
     }
 
+    impl Knows for Numbered {
+        fn knows(&self, tenant: TenantId) -> bool {
+            self.1.contains(&tenant)
+        }
+    }
+
+    /// So many pools of one; the last one knows the tenant who lives at the first.
     fn homes(many: usize) -> Vec<managed::Pool<Numbered>> {
         let one = |n| {
-            let builder = managed::Pool::builder(Numbered(n)).max_size(1);
+            let known = if n + 1 == many { vec![tenant(0)] } else { Vec::new() };
+            let builder = managed::Pool::builder(Numbered(n, known)).max_size(1);
             builder.runtime(deadpool::Runtime::Tokio1).build().unwrap()
         };
         (0..many).map(one).collect()
     }
 
+    /// A tenant who lives there.
+    fn tenant(home: u128) -> TenantId {
+        TenantId(uuid::Uuid::from_u128(home))
+    }
+
     const LONG: Duration = Duration::from_secs(60);
 
-    async fn taken(homes: &[managed::Pool<Numbered>], home: usize) -> managed::Object<Numbered> {
-        take(homes, home, LONG).await.unwrap()
+    async fn taken(homes: &[managed::Pool<Numbered>], home: u128) -> managed::Object<Numbered> {
+        take(homes, Some(tenant(home)), LONG).await.unwrap()
     }
 
     #[tokio::test]
@@ -367,31 +434,56 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_finds_the_home_taken_goes_where_one_is_idle_before_one_is_opened() {
+    async fn who_finds_the_home_taken_goes_where_they_are_known() {
+        let homes = homes(4);
+        drop((taken(&homes, 1).await, taken(&homes, 3).await));
+        let at_home = taken(&homes, 0).await;
+        let mut guest = Box::pin(taken(&homes, 0));
+        let std::task::Poll::Ready(guest) = futures_util::poll!(&mut guest) else {
+            panic!("it waited, though it is known")
+        };
+        assert_eq!((*at_home, *guest), (0, 3));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_known_waits_a_moment_and_goes_where_one_is_idle_before_one_is_opened() {
+        let homes = homes(4);
+        drop(taken(&homes, 2).await);
+        let at_home = taken(&homes, 1).await;
+        let mut guest = Box::pin(taken(&homes, 1));
+        assert!(futures_util::poll!(&mut guest).is_pending(), "it is learnt at once");
+        let guest = guest.await;
+        assert_eq!((*at_home, *guest, homes[3].status().size), (1, 2, 0));
+        // Nothing is idle now, and waiting at home comes to nothing: a place is still free.
+        assert!([0, 3].contains(&*taken(&homes, 1).await));
+    }
+
+    #[tokio::test]
+    async fn who_waited_a_moment_is_at_home_again() {
         let homes = homes(3);
         drop(taken(&homes, 2).await);
-        let at_home = taken(&homes, 0).await;
-        let guest = taken(&homes, 0).await;
-        assert_eq!((*at_home, *guest, homes[1].status().size), (0, 2, 0));
-        // Nothing is idle now, and waiting at home comes to nothing: a place is still free.
-        assert_eq!(*taken(&homes, 0).await, 1);
+        let at_home = taken(&homes, 1).await;
+        let mut next = Box::pin(taken(&homes, 1));
+        assert!(futures_util::poll!(&mut next).is_pending());
+        drop(at_home);
+        assert_eq!(*next.await, 1);
     }
 
     #[tokio::test]
     async fn nobody_waits_at_home_while_there_is_room() {
         let homes = homes(2);
-        let (_report, other) = (taken(&homes, 0).await, taken(&homes, 1).await);
-        let mut waiting = Box::pin(taken(&homes, 0));
+        let (_report, other) = (taken(&homes, 1).await, taken(&homes, 0).await);
+        let mut waiting = Box::pin(taken(&homes, 1));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(other);
-        assert_eq!(*waiting.await, 1);
+        assert_eq!(*waiting.await, 0);
     }
 
     #[tokio::test]
     async fn who_waits_too_long_is_told() {
         let homes = homes(2);
         let _all = (taken(&homes, 0).await, taken(&homes, 1).await);
-        let late = take(&homes, 1, Duration::from_millis(1)).await;
+        let late = take(&homes, Some(tenant(1)), Duration::from_millis(1)).await;
         assert!(matches!(late, Err(PoolError::Timeout(TimeoutType::Wait))));
     }
 

@@ -420,7 +420,7 @@ impl Db {
         // Told in the end however it ends, also when nobody waits for it any more.
         let _told = (ending == Ending::Awaited).then(|| Wrote { db: self, tenant: room.tenant() });
         let again = f.clone();
-        let open = |mut pooled: Pooled| {
+        let open = |pooled: Pooled| {
             pooled.saw(room.tenant());
             let tx = Tx::open(pooled, Some(room.tenant()), ending);
             let recent = (ending == Ending::Unawaited).then(|| self.recent().clone());
