@@ -42,6 +42,7 @@ pub enum Kind {
     Payment = 18,
     Receipt = 22,
     Outage = 23,
+    Group = 90,
 }
 
 pub fn id(kind: Kind, n: u64) -> String {
