@@ -17,7 +17,7 @@ use crate::{
 const WARM_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const FIGURES_EVERY: Duration = Duration::from_secs(300);
-const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(1);
+const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(2);
 const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
 const INVOICES_EVERY: Duration = Duration::from_secs(60);
 const PAYMENTS_EVERY: Duration = Duration::from_secs(15);

@@ -23,7 +23,7 @@ use crate::{
     types::TenantId,
 };
 
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(2);
 /// Every tenant is looked at so often, whatever the statistics say.
 const ANYWAY: Duration = Duration::from_secs(3_600);
 /// And the statistics of all of them so often, although nothing was inserted anywhere.

@@ -22,7 +22,7 @@ use crate::{
 
 const LEASE_SECONDS: f64 = 60.0;
 const RENEW: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 /// How often it is looked whether every tenant has its standing jobs.
 const STAND: Duration = Duration::from_secs(30);

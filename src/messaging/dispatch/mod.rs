@@ -40,18 +40,20 @@ use crate::{
     types::{MessageId, TenantId},
 };
 
-/// How long nobody looks when nobody rings: what another process queued waits so long at most.
+/// How long nobody looks when nobody rings, while there is something to do; then twice as long after every look in vain, and at most
+/// [`LONGEST_POLL`]: what another process queued waits so long at most.
 const POLL: Duration = Duration::from_millis(100);
+const LONGEST_POLL: Duration = Duration::from_millis(800);
 /// How often lanes that were put to rest are stamped for their last look.
 const STAMP: Duration = Duration::from_millis(500);
 /// So many messages of a worker are under way at once; bulk leaves some of them to what is more urgent.
 const UNDER_WAY: usize = 512;
 const BULK_UNDER_WAY: usize = 384;
 /// So many of one tenant: a slow provider holds up nobody else.
-const TENANT_UNDER_WAY: usize = 128;
+const TENANT_UNDER_WAY: usize = 192;
 /// With more than this under way a tenant rests a little between its turns, and the worker takes nothing up with less room than this:
 /// a turn costs the same for one delivery as for a hundred.
-const TENANT_RESTS_ABOVE: usize = 64;
+const TENANT_RESTS_ABOVE: usize = 92;
 const LEAST_ROOM: usize = 32;
 const REST: Duration = Duration::from_millis(20);
 /// So many are claimed at once. The smaller, the fairer; the larger, the cheaper.
@@ -103,21 +105,21 @@ impl Dispatcher {
         let (outcomes, settler) = Outcomes::start(self.clone());
         let mut sends = JoinSet::new();
         let mut stamped = Instant::now();
-        let mut was_quiet = false;
+        let mut in_vain = 0;
         while !stop.is_cancelled() {
             while sends.try_join_next().is_some() {}
-            match self.round(was_quiet, &mut stamped, &mut sends, &outcomes).await {
+            match self.round(in_vain > 0, &mut stamped, &mut sends, &outcomes).await {
                 Ok(true) => {
-                    was_quiet = false;
+                    in_vain = 0;
                     continue;
                 }
-                Ok(false) => was_quiet = true,
+                Ok(false) => in_vain += 1,
                 Err(error) => tracing::warn!(%error, "messages cannot be dispatched"),
             }
-            let pause = if self.room().is_resting { REST } else { POLL };
+            let pause = if self.room().is_resting { REST } else { pause_after(in_vain) };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.messaging.bell.notified() => was_quiet = false,
+                () = self.messaging.bell.notified() => in_vain = 0,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -273,6 +275,11 @@ impl Dispatcher {
             self.messaging.bell.notify_one();
         }
     }
+}
+
+/// How long to wait after so many looks in vain.
+fn pause_after(in_vain: u32) -> Duration {
+    POLL.saturating_mul(2_u32.saturating_pow(in_vain.saturating_sub(1))).min(LONGEST_POLL)
 }
 
 /// What a turn may come to, in messages: it is taken before, so that two workers do not serve the same tenant twice over.
