@@ -161,9 +161,9 @@ async fn a_worker_that_dies_anywhere_loses_nothing_and_sends_nothing_twice() {
     assert!(unknown <= 80, "{unknown} of 100 are unknown");
 }
 
-/// As often as `LASTMILE_TEST_KILLS` says; in the suite a few times.
+/// As often as `TEST_KILLS` says; in the suite a few times.
 fn kills() -> usize {
-    std::env::var("LASTMILE_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
+    std::env::var("TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
