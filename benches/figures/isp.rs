@@ -272,8 +272,8 @@ fn values(document: &Value, path: &str, name: &str, parameter: &Map<String, Valu
         (_, "tag") => fixed(&["vip"]),
         (_, "address") => fixed(&["+639170001234"]),
         (_, "group_id") => vec![id(Kind::Group, 0)],
-        // This provider has no messages: what is asked for is of nobody's.
-        (_, "message_id" | "account_id") => vec![id(Kind::Outage, 100)],
+        // This provider sends nothing: there is no message and no account to ask by.
+        (_, "message_id" | "account_id") => Vec::new(),
         (_, "customer_id") => vec![id(Kind::Customer, 8)],
         (_, "area_id") => vec![id(Kind::Area, 9)],
         // One who has much to do, and one who has nothing.
