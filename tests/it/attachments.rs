@@ -161,10 +161,8 @@ async fn files_are_chosen_in_the_portal() {
     assert_eq!(sender.fake.taken("sendgrid").pop().unwrap().body["attachments"][0]["filename"], "bill.pdf");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_campaign_sends_its_files() {
-    let sender = Sender::open().await;
-    sender.connect("sendgrid").await;
+/// An approved template for letters.
+async fn news(sender: &Sender) -> String {
     let content = json!({"email": {"en": {"subject": "News", "text": "News for {{ first_name }}"}}});
     let body = json!({"name": "News", "contents": content});
     let template = text(&sender.api.post("/api/v1/templates", body).await.expect(201), "/id");
@@ -174,14 +172,47 @@ async fn a_campaign_sends_its_files() {
         .post(&format!("/api/v1/templates/{template}/approve"), json!({"version": 1}))
         .await
         .expect(200);
-    let bill = file(&sender, "bill.pdf", PDF).await;
+    template
+}
+
+/// A campaign that carries these files; where it is.
+async fn campaign(sender: &Sender, name: &str, template: &str, files: &[&str]) -> String {
     let body = json!({
-        "name": "News", "channels": ["email"], "template_id": template, "attachments": [bill],
+        "name": name, "channels": ["email"], "template_id": template, "attachments": files,
         "to": {"addresses": [{"address": "ana@example.com", "name": "Ana"}]},
     });
-    let campaign = text(&sender.api.post("/api/v1/campaigns", body).await.expect(201), "/id");
+    let id = text(&sender.api.post("/api/v1/campaigns", body).await.expect(201), "/id");
+    format!("/api/v1/campaigns/{id}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_campaign_carries_any_more_is_forgotten() {
+    let sender = Sender::open().await;
+    sender.connect("sendgrid").await;
+    let template = news(&sender).await;
+    let (kept, shared) = (file(&sender, "kept.pdf", PDF).await, file(&sender, "shared.pdf", PDF).await);
+    let (swapped, gone) = (file(&sender, "swapped.pdf", PDF).await, file(&sender, "gone.pdf", PDF).await);
+    let changed = campaign(&sender, "Changed", &template, &[&swapped, &shared]).await;
+    let removed = campaign(&sender, "Removed", &template, &[&gone, &shared]).await;
+    sender.api.patch(&changed, json!({"attachments": [kept, shared]})).await.expect(200);
+    sender.api.delete(&removed).await.expect_status(204);
+    let due = format!(
+        "UPDATE public.job SET due_at = now() WHERE kind = 'forget_attachment' AND tenant_id = '{}'",
+        sender.tenant.id
+    );
+    sender.run(&due).await;
+    let names = "SELECT string_agg(name, ' ' ORDER BY name) FROM file WHERE purpose LIKE '%attachment'";
+    sender.until_sql(names, "kept.pdf shared.pdf").await;
+    sender.api.delete(&format!("{PATH}/{shared}")).await.refused(409, "in_use");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_sends_its_files() {
+    let sender = Sender::open().await;
+    sender.connect("sendgrid").await;
+    let bill = file(&sender, "bill.pdf", PDF).await;
+    let path = campaign(&sender, "News", &news(&sender).await, &[&bill]).await;
     sender.api.delete(&format!("{PATH}/{bill}")).await.refused(409, "in_use");
-    let path = format!("/api/v1/campaigns/{campaign}");
     let wrong = sender.api.patch(&path, json!({"attachments": [uuid::Uuid::new_v4()]})).await;
     assert_eq!(wrong.wrong_fields(), ["attachments[0]"]);
     sender.api.post(&format!("{path}/start"), json!({})).await.expect(200);

@@ -116,6 +116,7 @@ pub async fn change(
     }
     let files = attachments::take(tx, &draft.channels, &draft.attachments).await?;
     store::update(tx, id, &draft, &files).await?;
+    attachments::put_back(tx, &campaign.draft.attachments).await?;
     by.record(tx, Event { before, ..event("campaign.updated", &campaign, after) }).await?;
     get(tx, id).await
 }
@@ -125,6 +126,7 @@ pub async fn remove(tx: &TenantTx, by: &By, id: CampaignId) -> Result<Campaign> 
     let campaign = locked(tx, id).await?;
     still_open(&campaign)?;
     store::delete(tx, id).await?;
+    attachments::put_back(tx, &campaign.draft.attachments).await?;
     let told = Event { before: Some(campaign.draft.told()), ..event("campaign.deleted", &campaign, None) };
     by.record(tx, told).await?;
     Ok(campaign)

@@ -61,12 +61,12 @@ pub struct Audience<'a> {
 
 /// The next of an audience, not written yet. What they cost is set aside.
 #[derive(Debug, Default)]
-pub struct Gathered {
-    pub recipients: Vec<Recipient>,
+struct Gathered {
+    recipients: Vec<Recipient>,
     /// Those who cannot be reached, or are there already.
-    pub skipped: i32,
+    skipped: i32,
     /// Where to go on; None: that was all.
-    pub next: Option<Place>,
+    next: Option<Place>,
 }
 
 /// What a batch came to.
@@ -80,7 +80,7 @@ pub struct Batch {
 
 impl Gathered {
     /// What came of writing them; gives back what was set aside for those who were left out.
-    pub async fn came_to(self, tx: &TenantTx, written: Vec<DeliveryId>) -> Result<Batch> {
+    async fn came_to(self, tx: &TenantTx, written: Vec<DeliveryId>) -> Result<Batch> {
         credit::give_back(tx, &self.recipients, &written).await?;
         let left_out = i32::try_from(self.recipients.len() - written.len()).unwrap_or_default();
         Ok(Batch { skipped: self.skipped + left_out, next: self.next, written })
@@ -131,12 +131,7 @@ pub async fn begin(
 }
 
 /// The next recipients from a place on, about a batch of them, as the plan and the credit have room for.
-pub async fn gather(
-    tx: &TenantTx,
-    messaging: &Messaging,
-    of: &Audience<'_>,
-    place: Place,
-) -> Result<Gathered> {
+async fn gather(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, place: Place) -> Result<Gathered> {
     let parts = parts(of.to);
     let mut place = place;
     let mut skipped = 0;

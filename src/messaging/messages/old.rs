@@ -1,7 +1,6 @@
 //! What of old messages goes: who was written to, and what. What they came to stays, by the hour and for each campaign.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use tokio_postgres::Row;
 
 use super::attachments::{self, Attached};
@@ -83,13 +82,5 @@ async fn forget_audiences(tx: &TenantTx, before: DateTime<Utc>, at_most: i64) ->
 /// The files of a message that is gone, unless another one names them.
 async fn forget_files(tx: &TenantTx, gone: &Row) -> Result<()> {
     let carried: Vec<Attached> = serde_json::from_value(gone.get("attachments")).internal()?;
-    for file in carried {
-        let names_it = json!([{"id": file.id}]);
-        let sql = "SELECT EXISTS (SELECT FROM message m WHERE m.attachments <> '[]' AND m.attachments @> $1)
-             OR EXISTS (SELECT FROM campaign c WHERE c.attachments <> '[]' AND c.attachments @> $1)";
-        if !tx.query_one(sql, &[&names_it]).await?.get::<_, bool>(0) {
-            attachments::let_go(tx, file.file()).await?;
-        }
-    }
-    Ok(())
+    attachments::let_go(tx, &carried.iter().map(Attached::file).collect::<Vec<_>>()).await
 }

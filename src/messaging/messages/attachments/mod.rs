@@ -115,12 +115,40 @@ pub async fn upload(tx: &TenantTx, by: &By, name: &str, content: &[u8]) -> Resul
     Ok(kept)
 }
 
-/// Forgets a file that nothing names any more.
-pub async fn let_go(tx: &TenantTx, id: FileId) -> Result<()> {
-    if files::hold(tx, &[id], &[IN_USE]).await?.is_empty() {
-        return Ok(());
+/// Forgets files of what is gone, but those that a message or a campaign still names.
+pub async fn let_go(tx: &TenantTx, ids: &[FileId]) -> Result<()> {
+    for id in unnamed(tx, ids).await? {
+        files::forget(tx, id).await?;
     }
-    files::forget(tx, id).await
+    Ok(())
+}
+
+/// Files that were taken out of something which may still change. Those that nothing names any more are forgotten within a day: until
+/// then somebody may name them again.
+pub async fn put_back(tx: &TenantTx, ids: &[FileId]) -> Result<()> {
+    let unnamed = unnamed(tx, ids).await?;
+    files::keep_for(tx, &unnamed, UNUSED).await?;
+    for id in unnamed {
+        jobs::enqueue(tx, FORGET, id.0, Utc::now() + UNUSED_FOR).await?;
+    }
+    Ok(())
+}
+
+/// Of these files those that were in use, and that neither a message nor a campaign names now. They are held.
+async fn unnamed(tx: &TenantTx, ids: &[FileId]) -> Result<Vec<FileId>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held: Vec<FileId> = files::hold(tx, ids, &[IN_USE]).await?.into_iter().map(|file| file.id).collect();
+    let rows = tx
+        .query(
+            "SELECT u.id FROM unnest($1::uuid[]) AS u (id), jsonb_build_array(jsonb_build_object('id', u.id)) AS n (named)
+             WHERE NOT EXISTS (SELECT FROM message m WHERE m.attachments <> '[]' AND m.attachments @> n.named)
+                AND NOT EXISTS (SELECT FROM campaign c WHERE c.attachments <> '[]' AND c.attachments @> n.named)",
+            &[&held],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn find(tx: &TenantTx, id: FileId) -> Result<Attached> {
