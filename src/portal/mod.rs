@@ -2,6 +2,7 @@
 
 pub mod audit_trail;
 pub mod dashboard;
+mod night;
 pub mod notices;
 pub mod plan;
 pub mod retention;

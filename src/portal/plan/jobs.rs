@@ -20,7 +20,7 @@ use crate::{
 const KIND: &str = "plan.day";
 /// Counted so long after midnight, and spread over the hour after: not every tenant at once.
 const AFTER_MIDNIGHT: TimeDelta = TimeDelta::minutes(20);
-const SPREAD_MINUTES: u128 = 60;
+const SPREAD_MINUTES: u8 = 60;
 
 /// Gives the worker the standing job.
 pub fn handlers(runner: &mut Runner, db: &Db) {
@@ -59,12 +59,7 @@ async fn day(db: &Db, tenant: &Tenant, now: DateTime<Utc>) -> Result<Next> {
         plans::state_month(db, tenant, month, &used).await?;
     }
     db.in_tenant(tenant, async |tx| warn(tx, tenant, &used, today).await).await?;
-    Ok(Next::Again(next_time(tenant, today)))
-}
-
-fn next_time(tenant: &Tenant, today: NaiveDate) -> DateTime<Utc> {
-    let spread = i64::try_from(tenant.id().0.as_u128() % SPREAD_MINUTES).unwrap_or_default();
-    day_edges(today, tenant.time_zone).1 + AFTER_MIDNIGHT + TimeDelta::minutes(spread)
+    Ok(crate::portal::night::next(tenant, now, AFTER_MIDNIGHT, SPREAD_MINUTES))
 }
 
 /// What a month came to: messages by what was counted as they were taken, the rest by the day on which there was most.

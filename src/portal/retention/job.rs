@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     isp::erasure::{Eraser, erase_before},
     jobs::{Next, Runner},
-    tenancy::{Tenant, plans::day_edges},
+    tenancy::Tenant,
 };
 
 const KIND: &str = "retention.night";
@@ -22,7 +22,7 @@ const AT_ONCE: i64 = 500;
 const AT_MOST: Duration = Duration::from_secs(60);
 /// When it goes: so long after midnight, spread over two hours, not every tenant at once.
 const AFTER_MIDNIGHT: TimeDelta = TimeDelta::hours(2);
-const SPREAD_MINUTES: u128 = 120;
+const SPREAD_MINUTES: u8 = 120;
 
 /// Gives the worker the standing job.
 pub fn handlers(runner: &mut Runner, eraser: &Eraser) {
@@ -56,7 +56,7 @@ async fn night(eraser: &Eraser, tenant: &Tenant, now: DateTime<Utc>) -> Result<N
     }
     match failed {
         Some(error) => Err(error),
-        None => Ok(Next::Again(next_time(tenant, now.with_timezone(&tenant.time_zone.0).date_naive()))),
+        None => Ok(crate::portal::night::next(tenant, now, AFTER_MIDNIGHT, SPREAD_MINUTES)),
     }
 }
 
@@ -86,9 +86,4 @@ async fn tell(tx: &crate::db::TenantTx, gone: Value) -> Result<()> {
         after: Some(gone),
     };
     audit::record(tx, &Actor::system(), None, event).await
-}
-
-fn next_time(tenant: &Tenant, today: NaiveDate) -> DateTime<Utc> {
-    let spread = i64::try_from(tenant.id().0.as_u128() % SPREAD_MINUTES).unwrap_or_default();
-    day_edges(today, tenant.time_zone).1 + AFTER_MIDNIGHT + TimeDelta::minutes(spread)
 }
