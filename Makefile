@@ -51,7 +51,7 @@ lint-infra: ## Lint the scripts and deployment files with the tools that are ins
 	@infra/lint.sh
 
 tests/vendors/node_modules/.installed: tests/vendors/package-lock.json tests/vendors/package.json tests/vendors/documents.mjs | setup
-	npm --prefix tests/vendors ci
+	npm --prefix tests/vendors ci --ignore-scripts
 	cd tests/vendors && node documents.mjs
 	@touch $@
 
