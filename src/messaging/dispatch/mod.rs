@@ -58,7 +58,8 @@ const LEAST_ROOM: usize = 32;
 const REST: Duration = Duration::from_millis(20);
 /// So many are claimed at once. The smaller, the fairer; the larger, the cheaper.
 const QUANTUM: usize = 100;
-const SPOKEN_REMEMBERED: u64 = 2_000;
+/// For the next turns of the same message: what is sent to one person is not needed again, and each has an environment of its own.
+const SPOKEN_REMEMBERED: u64 = 256;
 
 /// Brings deliveries to providers.
 pub struct Dispatcher {
