@@ -122,8 +122,12 @@ test("a provider talks to its customers", async () => {
   const list = await context.newPage();
   await list.goto(`${portal}/deliveries`);
   await list.getByRole("cell", { name: "Accepted" }).first().waitFor();
+  const row = list.locator("#list a").first();
+  await row.focus();
   for (const one of sent) assert.equal(await receipt(page, hook, one.id, "delivered"), 200);
   await page.getByRole("link", { name: /Delivered\s*2/ }).waitFor();
+  assert.ok(await row.evaluate((link) => link === document.activeElement), "the keyboard lost its place");
+  await row.evaluate((link) => link.blur());
   await list.getByRole("cell", { name: "Delivered" }).nth(1).waitFor();
   await list.close();
   await looksRight(page);

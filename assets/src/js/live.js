@@ -18,12 +18,37 @@ export function startLive(htmx) {
   const remembered = () => { try { return sessionStorage.getItem(KEY) || ""; } catch { return ""; } };
   const remember = (at) => { try { sessionStorage.setItem(KEY, at); } catch { /* Without a store the next page begins anew. */ } };
 
-  /** Nobody who goes through it by keyboard loses their place: then it is refreshed when they have left it. */
+  /** What each part waits for: somebody goes through it by keyboard, and would lose their place. */
+  const waiting = new WeakMap();
+
   function refresh(element) {
-    const held = element.querySelector(":focus-visible");
-    if (held) held.addEventListener("blur", () => setTimeout(() => element.isConnected && refresh(element)), { once: true });
-    else htmx.trigger(element, "live");
+    if (!element.isConnected || waits(element)) return;
+    htmx.trigger(element, "live");
   }
+
+  /** Whether it is held; then it is refreshed when whoever holds it has left. */
+  function waits(element) {
+    if (waiting.get(element)?.isConnected) return true;
+    const held = element.querySelector(":focus-visible");
+    if (!held) return false;
+    waiting.set(element, held);
+    const left = () => {
+      waiting.delete(element);
+      refresh(element);
+    };
+    // The next one has the focus a moment after this one lost it.
+    held.addEventListener("blur", () => setTimeout(left), { once: true });
+    return true;
+  }
+
+  // Somebody may have come to it between the question and its answer.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const asked = event.detail.requestConfig?.elt;
+    if (asked?.matches("[data-live]") && waits(asked)) event.detail.shouldSwap = false;
+  });
+
+  /** Between the page and the connection, and while that was lost, something may have changed unheard. */
+  const catchUp = () => document.querySelectorAll("[data-live]").forEach(refresh);
 
   function hear(told) {
     if (told.type === "notices") {
@@ -49,7 +74,7 @@ export function startLive(htmx) {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws?${query()}`);
     let isOpen = false;
     source = socket;
-    socket.addEventListener("open", () => { isOpen = true; failures = 0; socketFailures = 0; });
+    socket.addEventListener("open", () => { isOpen = true; failures = 0; socketFailures = 0; catchUp(); });
     socket.addEventListener("message", (event) => hear(JSON.parse(event.data)));
     socket.addEventListener("close", () => {
       if (source !== socket) return;
@@ -61,7 +86,7 @@ export function startLive(htmx) {
   function byEvents() {
     const events = new EventSource(`/events?${query()}`);
     source = events;
-    events.addEventListener("open", () => { failures = 0; });
+    events.addEventListener("open", () => { failures = 0; catchUp(); });
     events.addEventListener("message", (event) => hear(JSON.parse(event.data)));
     events.addEventListener("error", () => {
       if (source !== events) return;
