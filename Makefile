@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 # Templates are sources of the style sheet: the classes they use are what goes into it. Folders are listed as well, so that
 # a removed file counts as a change.
-ASSET_SOURCES := $(shell find assets templates -name node_modules -prune -o -path assets -o -print 2>/dev/null)
+ASSET_SOURCES := $(shell find assets templates translations -name node_modules -prune -o -path assets -o -print 2>/dev/null)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,4 +1,6 @@
 // Selection in a list: the page's rows, or all that match the filter.
+import { say } from "./words.js";
+
 export const bulk = () => ({
   picked: 0,
   all: false,
@@ -51,16 +53,16 @@ export const bulk = () => ({
     return !this.all && this.picked > 0 && this.picked === this.onPage && (this.more || this.total > this.onPage);
   },
   get label() {
-    if (!this.all) return `${this.picked} selected`;
-    return this.total ? `All ${this.total.toLocaleString()} selected` : "All that match selected";
+    if (!this.all) return say("{} selected", this.picked);
+    return this.total ? say("All {} selected", this.total.toLocaleString()) : say("All that match selected");
   },
   get deleteWords() {
-    if (this.all && !this.total) return "Delete all customers that match?";
+    if (this.all && !this.total) return say("Delete all customers that match?");
     const count = this.all ? this.total : this.picked;
-    return count === 1 ? "Delete this customer?" : `Delete ${count.toLocaleString()} customers?`;
+    return count === 1 ? say("Delete this customer?") : say("Delete {} customers?", count.toLocaleString());
   },
   get allLabel() {
-    return this.total ? `Select all ${this.total.toLocaleString()} that match` : "Select all that match";
+    return this.total ? say("Select all {} that match", this.total.toLocaleString()) : say("Select all that match");
   },
   get scope() {
     return this.all ? "all" : "ids";

@@ -1,4 +1,6 @@
 // <form data-confirm="Delete Ana Cruz?" data-confirm-detail=".." data-confirm-label="Delete" [data-confirm-type="word to type"]>
+import { say } from "./words.js";
+
 export function startConfirm() {
   const dialog = document.getElementById("confirm");
   if (!dialog) return;
@@ -24,7 +26,7 @@ export function startConfirm() {
       waiting = { form: source, target: form, submitter: event.submitter };
       part("title").textContent = source.dataset.confirm;
       part("detail").textContent = source.dataset.confirmDetail || "";
-      yes.textContent = source.dataset.confirmLabel || "Continue";
+      yes.textContent = source.dataset.confirmLabel || say("Continue");
       const word = source.dataset.confirmType;
       part("type").hidden = !word;
       part("word").textContent = word || "";

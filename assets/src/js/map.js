@@ -3,6 +3,7 @@ import L from "leaflet";
 import "leaflet.markercluster";
 import { start, still } from "./map-base.js";
 import { network } from "./network.js";
+import { say } from "./words.js";
 
 function pin(kind) {
   const mark = document.createElement("span");
@@ -20,7 +21,7 @@ function picker(box) {
   const put = (point, move) => {
     if (marker) marker.setLatLng(point);
     else {
-      marker = L.marker(point, { icon: pin("place"), draggable: true, keyboard: false, title: "Location", alt: "Location" }).addTo(map);
+      marker = L.marker(point, { icon: pin("place"), draggable: true, keyboard: false, title: say("Location"), alt: say("Location") }).addTo(map);
       marker.on("dragend", () => chosen(marker.getLatLng(), "manual"));
     }
     if (move) map.setView(point, Math.max(map.getZoom(), 16));
@@ -31,7 +32,7 @@ function picker(box) {
     accuracy.value = how;
     lat.dispatchEvent(new Event("input", { bubbles: true }));
     put(point, how !== "manual");
-    said.textContent = `Location set to ${point.lat.toFixed(5)}, ${point.lng.toFixed(5)}.`;
+    said.textContent = say("Location set to {}, {}.", point.lat.toFixed(5), point.lng.toFixed(5));
   };
   const typed = () => {
     const point = L.latLng(Number(lat.value), Number(lng.value));
@@ -45,10 +46,10 @@ function picker(box) {
   lng.addEventListener("change", typed);
   box.querySelector("[data-geo-centre]")?.addEventListener("click", () => chosen(map.getCenter().wrap(), "manual"));
   box.querySelector("[data-geo-locate]")?.addEventListener("click", () => {
-    said.textContent = "Looking for your position…";
+    said.textContent = say("Looking for your position…");
     navigator.geolocation?.getCurrentPosition(
       ({ coords }) => chosen(L.latLng(coords.latitude, coords.longitude), "exact"),
-      () => (said.textContent = "Your position could not be read. Click on the map, or type the coordinates."),
+      () => (said.textContent = say("Your position could not be read. Click on the map, or type the coordinates.")),
       { enableHighAccuracy: true, timeout: 10000 },
     );
   });
@@ -58,7 +59,7 @@ function picker(box) {
     lat.dispatchEvent(new Event("input", { bubbles: true }));
     marker?.remove();
     marker = null;
-    said.textContent = "Location removed.";
+    said.textContent = say("Location removed.");
   });
 }
 
@@ -116,7 +117,10 @@ function overview(element) {
         return item;
       }),
     );
-    if (said) said.textContent = `${inside.length.toLocaleString()} in view${inside.length > 50 ? ", first 50 listed" : ""} · ${features.length.toLocaleString()} on the map`;
+    if (said) said.textContent = [
+      say("{} in view", inside.length.toLocaleString()) + (inside.length > 50 ? `, ${say("first {} listed", 50)}` : ""),
+      say("{} on the map", features.length.toLocaleString()),
+    ].join(" · ");
   };
 
   const load = async () => {
@@ -137,7 +141,7 @@ function overview(element) {
   };
   map.on("moveend", write);
   load().catch(() => {
-    if (said) said.textContent = "The map could not be loaded. Reload the page, or use the list.";
+    if (said) said.textContent = say("The map could not be loaded. Reload the page, or use the list.");
   });
 }
 

@@ -2,10 +2,11 @@
 import L from "leaflet";
 import "leaflet.markercluster";
 import { start, still } from "./map-base.js";
+import { say } from "./words.js";
 
 const SIZES = { lcps: 32, splitters: 24, naps: 24, customers: 24, installations: 24 };
 const GLYPHS = { lcps: "tower", splitters: "split", naps: "box", installations: "home" };
-const NAMES = { lcps: "LCP", splitters: "Splitter", naps: "NAP", customers: "Customer", installations: "Installation" };
+const NAMES = { lcps: "LCP", splitters: say("Splitter"), naps: "NAP", customers: say("Customer"), installations: say("Installation") };
 const LISTED = 50;
 
 export function network(box) {
@@ -60,9 +61,10 @@ export function network(box) {
     link.textContent = title;
     link.className = "row-link";
     about.append(link);
-    for (const line of [isDown ? "Down" : null, state, ...words].filter(Boolean)) {
+    const down = isDown ? say("Down") : null;
+    for (const line of [down, state, ...words].filter(Boolean)) {
       const row = document.createElement("div");
-      row.className = line === "Down" ? "text-error font-medium" : "muted";
+      row.className = line === down ? "text-error font-medium" : "muted";
       row.textContent = line;
       about.append(row);
     }
@@ -119,7 +121,7 @@ export function network(box) {
         link.className = "row-link";
         const note = document.createElement("div");
         note.className = "muted tiny";
-        note.textContent = [isDown ? "Down" : null, NAMES[layer], state].filter(Boolean).join(" · ");
+        note.textContent = [isDown ? say("Down") : null, NAMES[layer], state].filter(Boolean).join(" · ");
         item.append(link, note);
         return item;
       }),
@@ -127,7 +129,13 @@ export function network(box) {
     const gathered = clusters.reduce((sum, cluster) => sum + cluster.count, 0);
     const all = features.length + gathered;
     const down = features.filter((feature) => feature.properties.is_down).length;
-    said.textContent = `${all.toLocaleString()} in view${down ? `, ${down.toLocaleString()} down` : ""}${all > LISTED ? `, first ${Math.min(LISTED, features.length)} listed` : ""}`;
+    said.textContent = [
+      say("{} in view", all.toLocaleString()),
+      down ? say("{} down", down.toLocaleString()) : null,
+      all > LISTED ? say("first {} listed", Math.min(LISTED, features.length)) : null,
+    ]
+      .filter(Boolean)
+      .join(", ");
   }
 
   async function load() {
@@ -146,7 +154,7 @@ export function network(box) {
       if (isFirst && found.features.length) map.fitBounds(marks.getBounds().pad(0.15), { maxZoom: 16, animate: false });
       isFirst = false;
     } catch (error) {
-      if (error.name !== "AbortError") said.textContent = "The map could not be loaded. Refresh it, or use the tree.";
+      if (error.name !== "AbortError") said.textContent = say("The map could not be loaded. Refresh it, or use the tree.");
     }
   }
 
@@ -194,7 +202,7 @@ export function network(box) {
         const item = document.createElement("li");
         if (!hit) {
           item.className = "muted px-2 py-1";
-          item.textContent = "Nothing on the map is called that.";
+          item.textContent = say("Nothing on the map is called that.");
           return item;
         }
         const button = document.createElement("button");

@@ -1,5 +1,7 @@
 // <form data-passkey="get|create" data-begin="/path" action="/path" method="post"> with hidden fields `challenge` and `answer`: asks the
 // server what the device is to sign, the device for its answer, and sends that with the form.
+import { say } from "./words.js";
+
 export function startPasskeys() {
   if (!window.PublicKeyCredential) {
     for (const form of document.querySelectorAll("form[data-passkey]")) form.hidden = true;
@@ -10,7 +12,7 @@ export function startPasskeys() {
     const form = event.target;
     if (!form.dataset.passkey || form.elements.answer.value) return;
     event.preventDefault();
-    say(form, "");
+    tell(form, "");
     const button = form.querySelector('button[type="submit"]');
     button.disabled = true;
     try {
@@ -29,7 +31,7 @@ export function startPasskeys() {
       form.requestSubmit(button);
     } catch (error) {
       button.disabled = false;
-      say(form, wordsFor(error));
+      tell(form, wordsFor(error));
     }
   });
   // A page taken back from the browser's memory must not send an answer twice.
@@ -38,9 +40,9 @@ export function startPasskeys() {
   });
 }
 
-function say(form, text) {
+function tell(form, text) {
   const place = form.querySelector("[data-passkey-problem]");
-  place.textContent = text;
+  place.textContent = say(text);
   place.hidden = !text;
 }
 

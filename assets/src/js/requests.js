@@ -1,5 +1,6 @@
 // htmx under a strict policy: nothing evaluated, nothing from elsewhere, the anti-forgery token as a header on every request.
 import { toast } from "./toasts.js";
+import { say } from "./words.js";
 
 export const csrfToken = () => document.querySelector('meta[name="csrf"]')?.content ?? "";
 
@@ -40,10 +41,10 @@ export function startHtmx(htmx) {
     }
     const id = event.detail.xhr.getResponseHeader("X-Request-ID");
     const words = { 403: "You may not do that.", 404: "That is no longer there.", 429: "Too many requests. Wait a moment and try again.", 503: "The service is busy. Try again shortly." };
-    toast({ kind: "error", text: `${words[status] ?? "Something went wrong."}${id ? ` (request ${id})` : ""}` });
+    toast({ kind: "error", text: `${say(words[status] ?? "Something went wrong.")}${id ? ` ${say("(request {})", id)}` : ""}` });
   });
-  document.addEventListener("htmx:sendError", () => toast({ kind: "error", text: "No connection. Nothing was saved." }));
-  document.addEventListener("htmx:timeout", () => toast({ kind: "error", text: "The server took too long to answer. Try again." }));
+  document.addEventListener("htmx:sendError", () => toast({ kind: "error", text: say("No connection. Nothing was saved.") }));
+  document.addEventListener("htmx:timeout", () => toast({ kind: "error", text: say("The server took too long to answer. Try again.") }));
   // HX-Trigger: {"toast": {kind, text, undo?}}
   document.addEventListener("toast", (event) => toast(event.detail));
 

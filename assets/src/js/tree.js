@@ -1,4 +1,6 @@
 // The plant's tree: opens and closes the list at once, and draws the same tree as a diagram that the arrow keys walk through.
+import { say } from "./words.js";
+
 const box = document.querySelector("[data-tree]");
 const list = box?.querySelector("[data-tree-list]");
 const diagram = box?.querySelector("[data-tree-diagram]");
@@ -47,7 +49,7 @@ function fold(node, open) {
 function draw() {
   const root = document.createElement("ul");
   root.setAttribute("role", "tree");
-  root.setAttribute("aria-label", "Plant. Arrow keys walk through it, Enter opens the page.");
+  root.setAttribute("aria-label", say("Plant. Arrow keys walk through it, Enter opens the page."));
   root.append(...[...list.querySelectorAll(":scope > ul > li")].map((item) => drawn(item, 1)));
   diagram.replaceChildren(root);
   if (root.firstElementChild) root.firstElementChild.tabIndex = 0;

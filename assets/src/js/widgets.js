@@ -1,8 +1,10 @@
+import { say } from "./words.js";
+
 /** A value with a button that copies it. */
 export const copy = () => ({
   done: false,
   get label() {
-    return this.done ? "Copied" : "Copy";
+    return say(this.done ? "Copied" : "Copy");
   },
   async copy() {
     const source = this.$root.querySelector("[data-copy]");
@@ -79,7 +81,7 @@ export const accent = () => ({
     return this.ratio > 0 && this.ratio < 4.5;
   },
   get words() {
-    return `Contrast ${this.ratio.toFixed(1)} : 1`;
+    return say("Contrast {} : 1", this.ratio.toFixed(1));
   },
 });
 
@@ -109,10 +111,10 @@ export const permissions = () => ({
     this.count();
   },
   get summary() {
-    return `${this.picked} of ${this.size}`;
+    return say("{} of {}", this.picked, this.size);
   },
   get action() {
-    return this.picked < this.size ? "Select all" : "Select none";
+    return say(this.picked < this.size ? "Select all" : "Select none");
   },
 });
 
