@@ -2,6 +2,7 @@
 //!
 //! A feature adds code strings, never an enum of its own. `web::problem` turns an [`Error`] into bytes.
 
+use crate::words::say;
 use std::{borrow::Cow, fmt, panic::Location, time::Duration};
 
 /// The result of everything that can fail for a reason the caller should hear.
@@ -143,15 +144,15 @@ impl Error {
             | Self::Conflict { detail, .. }
             | Self::TooMany { detail, .. }
             | Self::Unavailable { detail, .. } => detail.clone(),
-            Self::NotFound { what } => format!("There is no such {what}."),
-            Self::MethodNotAllowed => "This path does not take that method.".into(),
-            Self::TooLarge { limit_bytes } => format!("The body may have at most {limit_bytes} bytes."),
-            Self::Unsupported { expected } => format!("The body must be {expected}."),
+            Self::NotFound { what } => say!("There is no such {}.", say(what)),
+            Self::MethodNotAllowed => say("This path does not take that method.").into(),
+            Self::TooLarge { limit_bytes } => say!("The body may have at most {} bytes.", limit_bytes),
+            Self::Unsupported { expected } => say!("The body must be {}.", expected),
             Self::Invalid(fields) => match fields.as_slice() {
                 [only] => only.detail.clone(),
-                all => format!("{} fields are wrong.", all.len()),
+                all => say!("{} fields are wrong.", all.len()),
             },
-            Self::Internal { .. } => "Something went wrong on our side.".into(),
+            Self::Internal { .. } => say("Something went wrong on our side.").into(),
         }
     }
 }

@@ -31,5 +31,6 @@ mod tenancy;
 mod trace;
 mod types;
 mod web;
+mod words;
 
 pub use cli::run;

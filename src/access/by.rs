@@ -16,6 +16,7 @@ use crate::{
     tenancy::Tenant,
     types::{ApiKeyId, CustomerId, StaffId},
     web::Origin,
+    words::say,
 };
 
 /// What a caller may do inside its tenant. Comes from the state of roles and keys, never from a token's claims.
@@ -209,7 +210,7 @@ fn reach(
 
 fn refused(permission: Option<&'static Permission>) -> Error {
     let detail = match permission {
-        Some(permission) => format!("This needs the right \"{}\" ({}).", permission.label, permission.code),
+        Some(permission) => say!("This needs the right \"{}\" ({}).", permission.label, permission.code),
         None => "Only the owner may do this.".to_owned(),
     };
     Error::forbidden("forbidden", detail)

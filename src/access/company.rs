@@ -14,6 +14,7 @@ use crate::{
     db::TenantTx,
     error::Result,
     tenancy::{Epoch, Tenant},
+    words::say,
 };
 
 /// What is remembered of the tenant's `company` row.
@@ -71,6 +72,9 @@ pub async fn list_owners(tx: &TenantTx) -> Result<Vec<Addressee>> {
     Ok(rows.iter().map(|row| Addressee { name: row.get("name"), email: row.get("email") }).collect())
 }
 
+/// As `V1` has it.
+const USUAL_AREA_WORD: &str = "Area";
+
 impl Access {
     async fn company(&self, tenant: &Tenant) -> Result<Arc<Company>> {
         let epoch = self.0.news.access_epoch(tenant.id());
@@ -103,7 +107,7 @@ impl Access {
             initials: initials(&tenant.name),
             version: company.version,
             accent: company.accent.clone(),
-            area_word: company.area_word.clone(),
+            area_word: own_word(&company.area_word),
         })
     }
 
@@ -116,4 +120,9 @@ impl Access {
     pub async fn cors_allows(&self, tenant: &Tenant, origin: &str) -> Result<bool> {
         Ok(self.company(tenant).await?.cors_origins.iter().any(|allowed| allowed == origin))
     }
+}
+
+/// What a tenant calls an area; one that has chosen no word has the program's, in the reader's language.
+fn own_word(word: &str) -> String {
+    if word == USUAL_AREA_WORD { say("Area").to_owned() } else { word.to_owned() }
 }

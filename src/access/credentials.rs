@@ -21,7 +21,7 @@ use super::{
     gate::{Access, PageCaller},
     keys::{self, Networks},
     machines::{self, Admitted},
-    profile_store::zone_of,
+    profile_store::{language_of, zone_of},
     right::Catalogue,
     shell::Frame,
     store,
@@ -34,6 +34,7 @@ use crate::{
     tenancy::{Epoch, Tenant},
     types::{ApiKeyId, FileId, SessionId, StaffId, TenantId, TimeZone},
     web::{CallerNote, Origin},
+    words::{Language, in_english},
 };
 
 /// Which of these hashes are those of keys, sessions or refresh tokens of the entered tenant, whether they count still or not.
@@ -115,6 +116,8 @@ struct Browser {
     avatar: Option<FileId>,
     /// In which zone they read times; None for the tenant's.
     zone: Option<TimeZone>,
+    /// In which language they read; None for the one that their browser asks for.
+    language: Option<Language>,
     role: String,
     frame: Frame,
     seen_at: AtomicI64,
@@ -227,6 +230,7 @@ impl Access {
             email: browser.email.clone(),
             avatar: browser.avatar,
             zone: browser.zone,
+            language: browser.language,
             role: browser.role.clone(),
             must_enrol: known.must_enrol,
             frame: browser.frame.clone(),
@@ -289,6 +293,7 @@ impl Access {
             email: row.get("email"),
             avatar: row.get("avatar_file_id"),
             zone: zone_of(row),
+            language: language_of(row),
             role: person.roles.join(", "),
             frame: match person.must_enrol {
                 // Nothing of it would open.
@@ -313,7 +318,8 @@ impl Access {
             email,
             avatar: None,
             zone: None,
-            role: format!("Support, {}", kind.label().to_lowercase()),
+            language: None,
+            role: format!("Support, {}", in_english(|| kind.label()).to_lowercase()),
             frame: Frame::of(&self.0.catalogue, &self.0.nav, &rights),
             seen_at: AtomicI64::new(now()),
         };

@@ -21,6 +21,7 @@ use crate::{
     tenancy::Tenant,
     types::EmailAddress,
     web::{Flash, FormView, Origin, RateLimits, RouteTable, StandingNote, see_other},
+    words::say,
 };
 
 const REASON: &str = "Whoever forgot their password cannot sign in.";
@@ -62,12 +63,12 @@ async fn show(
     people: &People,
     tenant: &Tenant,
     status: StatusCode,
-    (template, title): (&str, &str),
+    (template, title): (&str, &'static str),
     view: &impl Serialize,
 ) -> Result<Response> {
     let brand = people.access().brand(tenant).await?;
     let mut response =
-        visitor.render(people.access(), Bare { status, template, title }, Some(brand), view)?;
+        visitor.render(people.access(), Bare { status, template, title: say(title) }, Some(brand), view)?;
     // The address of the page may hold a code, which goes nowhere from here. Not `no-referrer`: under it a browser sends
     // `Origin: null` with the form, and the guard refuses that.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
@@ -105,7 +106,7 @@ async fn ask(
         Ok(email) => {
             tokio::time::sleep_until(begun + ANSWER_AFTER).await;
             let page = SentPage { email: email.as_str(), valid_for: Validity::Reset.text() };
-            let template = ("access/forgot_sent.html", "Check your e-mail");
+            let template = ("access/forgot_sent.html", say("Check your e-mail"));
             Ok(show(&visitor, &people, tenant, StatusCode::OK, template, &page).await?)
         }
         Err(error) => {
@@ -123,7 +124,7 @@ struct CodeQuery {
 }
 
 fn live_page(owner: &LinkOwner, code: &str) -> (ResetPage, (&'static str, &'static str)) {
-    let title = if owner.is_new { "Choose your password" } else { "Set a new password" };
+    let title = if owner.is_new { say("Choose your password") } else { say("Set a new password") };
     let page = ResetPage {
         purpose: if owner.is_new { "welcome" } else { "reset" },
         link_ok: true,
@@ -142,7 +143,7 @@ async fn dead_link(visitor: &Visitor, people: &People, tenant: &Tenant) -> Resul
         email: String::new(),
         form: FormView::empty("/reset", &["token"]),
     };
-    let template = ("access/reset.html", "Link no longer works");
+    let template = ("access/reset.html", say("Link no longer works"));
     show(visitor, people, tenant, StatusCode::GONE, template, &page).await
 }
 

@@ -24,6 +24,7 @@ use crate::{
     tenancy::{News, Registry, Tenant},
     types::{FileId, SessionId, StaffId, TenantId, TimeZone},
     web::Pages,
+    words::{Language, Reader, reader_language},
 };
 
 const CACHED_CREDENTIALS: u64 = 50_000;
@@ -40,6 +41,8 @@ pub struct PageCaller {
     pub avatar: Option<FileId>,
     /// In which zone they read times; None for the tenant's.
     pub zone: Option<TimeZone>,
+    /// In which language they read; None for the one that their browser asks for.
+    pub language: Option<Language>,
     /// The names of the person's roles, joined.
     pub role: String,
     /// A role asks for a second factor, and they have none: they set it up and do nothing else.
@@ -47,6 +50,13 @@ pub struct PageCaller {
     pub frame: Frame,
     /// The cookie's own value, for the form token that is bound to it.
     pub cookie: SecretString,
+}
+
+impl PageCaller {
+    /// How their pages are made: in their own zone and language, or else the tenant's and the one that the browser asked for.
+    pub fn reader(&self) -> Reader {
+        Reader { zone: self.zone.map(|zone| zone.0), language: self.language.unwrap_or_else(reader_language) }
+    }
 }
 
 /// Everything that decides who may. Cheap to clone.

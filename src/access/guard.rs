@@ -28,7 +28,8 @@ use crate::{
     audit::Event,
     error::{Error, Result},
     tenancy::Tenant,
-    web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, read_in, redirect},
+    web::{Authority, Flash, Form, Host, Origin, PageMeta, RouteTable, redirect},
+    words::now_read_by,
 };
 
 pub const FORM_MAX_BYTES: u64 = 1_048_576;
@@ -142,7 +143,7 @@ impl<R: Right, E: Endpoint> Endpoint for Guard<R, E> {
         if caller.by.is_support() {
             access.watch_support::<R>(&caller.by, &request).await?;
         }
-        let zone = caller.zone.map(|zone| zone.0);
+        now_read_by(caller.reader());
         let back = ProofFirst::of(&request);
         let answer = async {
             let user = PageUser::new(access, tenant, caller, &request).await?;
@@ -150,7 +151,7 @@ impl<R: Right, E: Endpoint> Endpoint for Guard<R, E> {
             request.extensions_mut().insert(Arc::new(form));
             self.inner.call(request).await
         };
-        match read_in(zone, answer).await {
+        match answer.await {
             Err(error) if asks_for_proof(&error) => Ok(back.response()),
             answered => Ok(answered?.into_response()),
         }

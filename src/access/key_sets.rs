@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::outbound::{Answer, Failure, Outbound, Request};
+use crate::words::say;
 
 /// Keys are believed for an hour, then asked for again.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
@@ -182,23 +183,23 @@ pub async fn document_of(outbound: &Outbound, issuer: &str) -> Told<Value> {
     let document: Value = read(&answer, "itself")?;
     match document.get("issuer").and_then(Value::as_str) {
         Some(named) if named == issuer => Ok(document),
-        Some(named) => Err(format!("The issuer calls itself {}, and not {issuer}.", shortened(named))),
+        Some(named) => Err(say!("The issuer calls itself {}, and not {}.", shortened(named), issuer)),
         None => Err(unreadable("itself")),
     }
 }
 
 pub fn failed(failure: &Failure) -> String {
-    format!("The issuer could not be asked. {}", failure.detail())
+    say!("The issuer could not be asked. {}", failure.detail())
 }
 
 pub fn unreadable(what: &str) -> String {
-    format!("The issuer's answer about {what} cannot be read.")
+    say!("The issuer's answer about {} cannot be read.", what)
 }
 
 /// An answer's JSON; `what` was asked for.
 pub fn read<T: serde::de::DeserializeOwned>(answer: &Answer, what: &str) -> Told<T> {
     if !answer.is_success() {
-        return Err(format!("The issuer answered {} when it was asked for {what}.", answer.status));
+        return Err(say!("The issuer answered {} when it was asked for {}.", answer.status, what));
     }
     serde_json::from_slice(&answer.body).map_err(|_odd| unreadable(what))
 }

@@ -13,7 +13,7 @@ use super::{
     guard::{Bare, CheckedForm, Guarded, PageUser, Visitor},
     keys,
     mfa::{self, Entered},
-    profile::{Profile, ProfileChanges},
+    profile::{Profile, ProfileChanges, Sent},
     right::{Enrolling, SignedIn},
     sessions::{Begun, COOKIE, Stay},
     sign_in::AtDoor,
@@ -28,12 +28,13 @@ use crate::{
         parts::{Choice, zone_choices},
         see_other,
     },
+    words::{Language, say},
 };
 
 const SIGN_IN: &str = "People sign in here.";
 const LANDING: &str = "The code in the link is the credential.";
 const PROFILE: &str = "/account/profile";
-const PROFILE_FIELDS: [&str; 3] = ["name", "phone", "time_zone"];
+const PROFILE_FIELDS: [&str; 4] = ["name", "phone", "time_zone", "language"];
 const NEXT_MAX_CHARS: usize = 1_000;
 const CODE_MAX_CHARS: usize = 100;
 
@@ -106,7 +107,7 @@ async fn show_sign_in(
     form: FormView,
 ) -> Result<Response> {
     let brand = door.access.brand(&door.tenant).await?;
-    let bare = Bare { status, template: "access/sign_in.html", title: "Sign in" };
+    let bare = Bare { status, template: "access/sign_in.html", title: say("Sign in") };
     let look = async |tx: &TenantTx| sso::offer(tx).await;
     let offer = door.access.0.db.read_tenant(&door.tenant, look).await?;
     let next = local_path(form.values.get("next").map_or("", String::as_str));
@@ -180,7 +181,7 @@ async fn show_landing(
     code: Option<String>,
 ) -> Result<Response> {
     let brand = door.access.brand(&door.tenant).await?;
-    let title = if code.is_some() { "Your portal is ready" } else { "This link is used up" };
+    let title = if code.is_some() { say("Your portal is ready") } else { say("This link is used up") };
     let view = LandingPage { code };
     let mut response = visitor.render(
         &door.access,
@@ -224,6 +225,7 @@ struct AccountPage {
     time_zones: Vec<Choice>,
     /// What counts for whoever chooses none.
     provider_zone: String,
+    languages: Vec<Choice>,
     picture_form: FormView,
     keys: Vec<KeyRow>,
     can_see_keys: bool,
@@ -260,7 +262,7 @@ impl SessionRow {
         Self {
             id: stay.id,
             device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
-            address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
+            address: stay.address.unwrap_or_else(|| say("unknown address").to_owned()),
             started: Moment::at(stay.created_at, zone),
             last_seen: Moment::at(stay.last_seen_at, zone),
             is_current: stay.id == user.session,
@@ -273,6 +275,7 @@ fn profile_form(profile: &Profile) -> FormView {
     FormView::empty(PROFILE, &PROFILE_FIELDS)
         .with("name", &*profile.name)
         .with("time_zone", profile.time_zone.map(|zone| zone.to_string()).unwrap_or_default())
+        .with("language", profile.language.map(Language::code).unwrap_or_default())
         .with("phone", profile.phone.clone().unwrap_or_default())
 }
 
@@ -312,6 +315,7 @@ async fn account_page(user: &PageUser, again: Again) -> Result<Response> {
         profile_form: profile,
         time_zones: zone_choices(),
         provider_zone: user.tenant().time_zone.to_string(),
+        languages: Language::ALL.map(|one| Choice::new(one.code(), one.own_name())).into(),
         picture_form: again.picture.unwrap_or_else(picture_form),
         keys: keys.into_iter().map(key).collect(),
         can_see_keys: user.by.require::<keys::ViewApiKeys>().is_ok(),
@@ -320,7 +324,7 @@ async fn account_page(user: &PageUser, again: Again) -> Result<Response> {
         end_others_action: "/account/sessions/end-others",
         has_mfa,
     };
-    user.render_with(status, "access/account.html", "Your account", &view)
+    user.render_with(status, "access/account.html", say("Your account"), &view)
 }
 
 fn picture_form() -> FormView {
@@ -342,8 +346,13 @@ async fn show_account(user: PageUser) -> Result<Response> {
 async fn change_profile(user: PageUser, form: CheckedForm) -> Result<Response> {
     let change = async {
         let sent = |name: &str| form.has(name).then(|| form.get(name));
-        let (phone, zone) = (sent("phone"), sent("time_zone"));
-        let changes = ProfileChanges::parse(Some(form.get("name")), phone, zone, &user.tenant().country)?;
+        let sent = Sent {
+            name: Some(form.get("name")),
+            phone: sent("phone"),
+            time_zone: sent("time_zone"),
+            language: sent("language"),
+        };
+        let changes = ProfileChanges::parse(&sent, &user.tenant().country)?;
         user.access.change_profile(&user.by, &changes).await
     };
     match change.await {
@@ -415,7 +424,7 @@ pub fn device_of(user_agent: &str) -> String {
     match (named(BROWSERS), named(SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "Another program".to_owned(),
+        (None, None) => say("Another program").to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ use zxcvbn::matching::patterns::MatchPattern;
 use crate::{
     error::{Error, OrInternal, Result},
     types::Wrong,
+    words::say,
 };
 
 pub const PASSWORD_MIN_CHARS: usize = 10;
@@ -129,10 +130,10 @@ pub async fn verify_password(place: Place, password: &str, stored: Option<&str>)
 pub fn check_password(password: &str, about: &[&str]) -> std::result::Result<(), Wrong> {
     let chars = password.chars().count();
     if chars < PASSWORD_MIN_CHARS {
-        return Err(Wrong::new("too_short", format!("At least {PASSWORD_MIN_CHARS} characters.")));
+        return Err(Wrong::new("too_short", say!("At least {} characters.", PASSWORD_MIN_CHARS)));
     }
     if chars > PASSWORD_MAX_CHARS {
-        return Err(Wrong::new("too_long", format!("At most {PASSWORD_MAX_CHARS} characters.")));
+        return Err(Wrong::new("too_long", say!("At most {} characters.", PASSWORD_MAX_CHARS)));
     }
     if is_about(password, about) {
         return Err(Wrong::new("is_about_you", "Choose something else than your own address or name."));

@@ -1,4 +1,5 @@
-//! What people show of themselves: their name, their telephone number, a picture; and in which time zone they are shown times.
+//! What people show of themselves: their name, their telephone number, a picture; and in which language and time zone they
+//! are shown the portal.
 
 use serde_json::json;
 
@@ -8,7 +9,8 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     files::{self, Frame, Picture, redraw},
-    types::{Check, FileId, Phone, StaffId, TimeZone, line},
+    types::{Check, FileId, Phone, StaffId, TimeZone, Wrong, line},
+    words::{Language, say},
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -33,13 +35,16 @@ pub(super) struct Profile {
     pub avatar: Option<FileId>,
     /// In which zone they read times; None for the provider's.
     pub time_zone: Option<TimeZone>,
+    /// In which language they read; None for the one that their browser asks for.
+    pub language: Option<Language>,
 }
 
 impl Profile {
     /// As the audit trail remembers it.
     fn told(&self) -> serde_json::Value {
         let zone = self.time_zone.map(|zone| zone.to_string());
-        json!({"name": self.name, "phone": self.phone, "time_zone": zone})
+        let language = self.language.map(Language::code);
+        json!({"name": self.name, "phone": self.phone, "time_zone": zone, "language": language})
     }
 }
 
@@ -51,32 +56,50 @@ pub(super) struct ProfileChanges {
     phone: Option<Option<String>>,
     /// The inner None: the provider's.
     time_zone: Option<Option<TimeZone>>,
+    /// The inner None: the browser's.
+    language: Option<Option<Language>>,
+}
+
+/// What somebody sent of their profile, as they wrote it; None for what stays.
+#[derive(Debug, Default)]
+pub(super) struct Sent<'a> {
+    pub name: Option<&'a str>,
+    pub phone: Option<&'a str>,
+    pub time_zone: Option<&'a str>,
+    pub language: Option<&'a str>,
 }
 
 impl ProfileChanges {
-    /// A number without a prefix is one of `country`; an empty one is none, and an empty time zone is the provider's.
-    pub fn parse(
-        name: Option<&str>,
-        phone: Option<&str>,
-        time_zone: Option<&str>,
-        country: &str,
-    ) -> Result<Self> {
+    /// A number without a prefix is one of `country`; an empty one is none, an empty time zone is the provider's, and an empty
+    /// language the browser's.
+    pub fn parse(sent: &Sent<'_>, country: &str) -> Result<Self> {
         let mut check = Check::new();
         let mut changes = Self::default();
-        if let Some(name) = name {
+        if let Some(name) = sent.name {
             changes.name = check.field("name", line(name, NAME_MAX_CHARS));
         }
-        if let Some(phone) = phone {
+        if let Some(phone) = sent.phone {
             changes.phone = check
                 .field("phone", Phone::parse_optional(phone, country))
                 .map(|phone| phone.map(String::from));
         }
-        if let Some(zone) = time_zone {
+        if let Some(zone) = sent.time_zone {
             let own = Some(zone.trim()).filter(|zone| !zone.is_empty());
             changes.time_zone = check.field("time_zone", own.map(TimeZone::parse).transpose());
         }
+        if let Some(code) = sent.language {
+            let own = Some(code.trim()).filter(|code| !code.is_empty());
+            changes.language = check.field("language", own.map(spoken).transpose());
+        }
         check.finish(Some(changes))
     }
+}
+
+fn spoken(code: &str) -> Result<Language, Wrong> {
+    Language::of_code(code).ok_or_else(|| {
+        let known = Language::ALL.map(Language::code).join(", ");
+        Wrong::new("not_a_choice", say!("This must be one of {}.", known))
+    })
 }
 
 /// The person who asks, or 403 for a program.
@@ -98,7 +121,7 @@ impl Access {
         self.0.db.read_tenant(&by.tenant, async |tx| store::get(tx, staff).await).await
     }
 
-    /// Changes one's own name, number and time zone.
+    /// Changes one's own name, number, time zone and language.
     pub(super) async fn change_profile(&self, by: &By, wanted: &ProfileChanges) -> Result<Profile> {
         let staff = person(by)?;
         self.change(&by.tenant, async |tx| {
@@ -108,6 +131,7 @@ impl Access {
                 phone: wanted.phone.clone().unwrap_or_else(|| was.phone.clone()),
                 avatar: was.avatar,
                 time_zone: wanted.time_zone.unwrap_or(was.time_zone),
+                language: wanted.language.unwrap_or(was.language),
             };
             let (before, after) = changes(&was.told(), &now.told());
             if after.is_none() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     extract::ApiUser,
     gate::Access,
-    profile::{PICTURE_MAX_BYTES, Profile, ProfileChanges, read_picture},
+    profile::{PICTURE_MAX_BYTES, Profile, ProfileChanges, Sent, read_picture},
     right::SignedIn,
 };
 use crate::{
@@ -29,6 +29,9 @@ struct ProfileView {
     /// IANA name of the zone in which the portal shows them times; null: the provider's.
     #[oai(nullable)]
     time_zone: Option<String>,
+    /// In which language the portal speaks to them: `en` or `fr`; null: the one that their browser asks for.
+    #[oai(nullable)]
+    language: Option<String>,
 }
 
 impl From<Profile> for ProfileView {
@@ -38,6 +41,7 @@ impl From<Profile> for ProfileView {
             phone: profile.phone,
             has_avatar: profile.avatar.is_some(),
             time_zone: profile.time_zone.map(|zone| zone.to_string()),
+            language: profile.language.map(|language| language.to_string()),
         }
     }
 }
@@ -54,6 +58,9 @@ struct ProfileBody {
     /// IANA name, such as `Europe/Berlin`. Null: the provider's.
     #[oai(nullable, validator(max_length = 100))]
     time_zone: MaybeUndefined<String>,
+    /// `en` or `fr`. Null: the one that the browser asks for.
+    #[oai(nullable, validator(max_length = 35))]
+    language: MaybeUndefined<String>,
 }
 
 /// None for what stays, an empty text for what is taken away.
@@ -98,15 +105,20 @@ impl ProfileApi {
     /// Change one's own profile
     ///
     /// A number without a prefix is one of the provider's country. The time zone counts for what the portal shows this person; a day,
-    /// a receipt and a report keep the provider's, and the API says instants in UTC.
+    /// a receipt and a report keep the provider's, and the API says instants in UTC. The language too counts for the portal; the API speaks English.
     #[oai(path = "/me/profile", method = "patch", operation_id = "change_profile")]
     async fn change_profile(
         &self,
         by: ApiUser<SignedIn>,
         body: Body<ProfileBody>,
     ) -> Result<Json<ProfileView>> {
-        let (phone, zone) = (sent(&body.0.phone), sent(&body.0.time_zone));
-        let changes = ProfileChanges::parse(body.0.name.as_deref(), phone, zone, &by.tenant.country)?;
+        let sent = Sent {
+            name: body.0.name.as_deref(),
+            phone: sent(&body.0.phone),
+            time_zone: sent(&body.0.time_zone),
+            language: sent(&body.0.language),
+        };
+        let changes = ProfileChanges::parse(&sent, &by.tenant.country)?;
         Ok(Json(self.access.change_profile(&by, &changes).await?.into()))
     }
 

@@ -25,6 +25,7 @@ use crate::{
     error::{Error, Result},
     types::{SessionId, StaffId},
     web::{FormView, RouteTable, see_other},
+    words::say,
 };
 
 /// Where it is asked for.
@@ -144,7 +145,7 @@ async fn page(user: &PageUser, party: &RelyingParty, next: &str, form: FormView)
         next,
         form,
     };
-    user.render_with(status, "access/prove.html", "Show that it is you", &view)
+    user.render_with(status, "access/prove.html", say("Show that it is you"), &view)
 }
 
 #[handler]

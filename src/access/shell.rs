@@ -10,6 +10,7 @@ use crate::{
     tenancy::{Announcement, Tenant},
     types::TimeZone,
     web::Shared,
+    words::say,
 };
 
 /// One entry of the navigation. Features declare theirs; those without the permission do not see it.
@@ -69,7 +70,7 @@ pub struct Shell {
 impl Shell {
     /// What an entry is called here.
     pub fn label_of<'a>(&'a self, item: &'a NavItem) -> &'a str {
-        if item.href == "/areas" { &self.areas_word } else { item.label }
+        if item.href == "/areas" { &self.areas_word } else { say(item.label) }
     }
 }
 
@@ -99,7 +100,8 @@ pub struct Announced {
 /// What is on top of every page: in a sandbox that it is one, and what the platform announces now.
 pub fn announced(tenant: &Tenant, all: &[Announcement]) -> Vec<Announced> {
     let now = Utc::now();
-    let text = "This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.";
+    let text =
+        say("This is a sandbox: a copy with made-up people. Nothing that you do here reaches a customer.");
     let sandbox = tenant.is_sandbox.then(|| Announced { text: text.into(), is_warning: true });
     let counting = all.iter().filter(|one| one.counts_at(now));
     let platform = counting.map(|one| Announced { text: one.text.clone(), is_warning: one.is_warning });

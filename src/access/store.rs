@@ -32,7 +32,7 @@ pub(super) async fn list_session_roles(tx: &TenantTx, hash: &TokenHash) -> Resul
     tx.query(
         concat!(
             "SELECT p.id AS session_id, p.expires_at, p.last_seen_at, coalesce(p.proved_at, p.created_at) AS proved_at,
-            s.id AS staff_id, s.name, s.email, s.avatar_file_id, s.time_zone, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
+            s.id AS staff_id, s.name, s.email, s.avatar_file_id, s.time_zone, s.language, r.name AS role_name, r.permissions, r.is_owner, r.requires_mfa, ",
             has_second_factor!(),
             " AS has_mfa
          FROM portal_session p

@@ -25,6 +25,7 @@ use crate::{
         self, CallerNote, ContentPolicy, Host, Origin, PageMeta, RouteNote, Routed, StandingNote,
         TrustedProxies,
     },
+    words::{Language, Reader, read_as, say, say_again},
 };
 
 /// The base domain's policy: its sign-up form ends, by a redirect, on the new portal's host.
@@ -253,21 +254,21 @@ impl Front {
         match error {
             Error::NotFound { what: "provider" } => {
                 let view = UnknownTenant {
-                    page: page.titled("No portal here"),
+                    page: page.titled(say("No portal here")),
                     host: seen.host.clone(),
                     home_url: settings.url_of(&settings.base_domain),
                 };
                 pages.page_with(status, "public/unknown_tenant.html", &view)
             }
             Error::Forbidden { code: "tenant_suspended" | "tenant_closing", .. } => {
-                let view = Suspended { page: page.titled("Suspended"), support_email: None };
+                let view = Suspended { page: page.titled(say("Suspended")), support_email: None };
                 pages.page_with(status, "public/suspended.html", &view)
             }
             Error::Unavailable { .. } => {
                 let view = Unavailable {
-                    page: page.titled("Not now"),
-                    title: "Back in a moment",
-                    detail: error.detail(),
+                    page: page.titled(say("Not now")),
+                    title: say("Back in a moment"),
+                    detail: say_again(error.detail()),
                     retry_href: home,
                 };
                 pages.page_with(status, "public/unavailable.html", &view)
@@ -277,9 +278,9 @@ impl Front {
                 let failure = Failure {
                     status: status.as_u16(),
                     title,
-                    detail: error.detail(),
+                    detail: say_again(error.detail()),
                     home_href: home,
-                    home_label: "To the start",
+                    home_label: say("To the start"),
                 };
                 let view = FailurePage { page: page.titled(title), error: failure };
                 pages.page_with(status, "errors/error.html", &view)
@@ -409,10 +410,15 @@ impl Endpoint for Front {
             cors: None,
         };
         let span = self.span(&request, &seen);
-        let mut response = match self.answer(request, &mut seen).instrument(span.clone()).await {
-            Ok(response) => response,
-            Err(error) => span.in_scope(|| self.present(&error, &seen)),
-        };
+        let asked = request.header(header::ACCEPT_LANGUAGE).filter(|_| !seen.is_api);
+        let reader = Reader { zone: None, language: asked.map(Language::wanted).unwrap_or_default() };
+        let mut response = read_as(reader, async {
+            match self.answer(request, &mut seen).instrument(span.clone()).await {
+                Ok(response) => response,
+                Err(error) => span.in_scope(|| self.present(&error, &seen)),
+            }
+        })
+        .await;
         self.finish(&mut response, &seen);
         let (took, route, status) =
             (started.elapsed(), seen.route.get().unwrap_or("none"), response.status().as_u16());
@@ -469,12 +475,12 @@ fn log(seen: &Seen, route: &str, status: u16, took: Duration) {
 
 fn title_of(error: &Error) -> &'static str {
     match error {
-        Error::NotFound { .. } => "Nothing here",
-        Error::Forbidden { .. } => "Not allowed",
-        Error::TooMany { .. } => "Too many requests",
-        Error::Internal { .. } => "Something went wrong",
-        Error::TooLarge { .. } => "Too large",
-        _ => "That did not work",
+        Error::NotFound { .. } => say("Nothing here"),
+        Error::Forbidden { .. } => say("Not allowed"),
+        Error::TooMany { .. } => say("Too many requests"),
+        Error::Internal { .. } => say("Something went wrong"),
+        Error::TooLarge { .. } => say("Too large"),
+        _ => say("That did not work"),
     }
 }
 
@@ -494,7 +500,7 @@ impl BareMeta {
     }
 
     fn titled(mut self, title: &str) -> Self {
-        title.clone_into(&mut self.page.title);
+        self.page.title = title.to_owned();
         self
     }
 }

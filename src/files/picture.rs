@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{
     error::{OrInternal, Result},
     types::Wrong,
+    words::say,
 };
 
 /// How good a photograph is kept: what nobody sees is left out.
@@ -60,7 +61,7 @@ fn redrawn(bytes: &[u8], frame: &Frame) -> std::result::Result<Picture, Wrong> {
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_odd| unreadable())?;
     let known = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif];
     let format = reader.format().filter(|format| known.contains(format)).ok_or_else(|| {
-        Wrong::new("not_a_picture", format!("{} is a PNG, JPEG, WebP or GIF picture.", frame.what))
+        Wrong::new("not_a_picture", say!("{} is a PNG, JPEG, WebP or GIF picture.", frame.what))
     })?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(frame.side_max);
@@ -70,7 +71,7 @@ fn redrawn(bytes: &[u8], frame: &Frame) -> std::result::Result<Picture, Wrong> {
     let refusal = |error: image::ImageError| match error {
         image::ImageError::Limits(_) => Wrong::new(
             "picture_too_large",
-            format!("{} has at most {} by {} pixels.", frame.what, frame.side_max, frame.side_max),
+            say!("{} has at most {} by {} pixels.", frame.what, frame.side_max, frame.side_max),
         ),
         _ => unreadable(),
     };

@@ -20,6 +20,7 @@ use crate::{
     access::{Bare, CheckedForm, Guarded, Visitor},
     error::{Error, Result},
     web::{Flash, RouteTable, parts::money, see_other},
+    words::say,
 };
 
 const REASON: &str = "whoever knows the address may see the invoice and pay it";
@@ -133,8 +134,10 @@ fn view(invoicing: &Invoicing, token: &str, found: &Found) -> PayPage {
     let buyer = printed.and_then(|printed| printed.buyer.first()).map(|fact| fact.text.clone());
     PayPage {
         token: token.to_owned(),
-        title: invoice
-            .map_or_else(|| "Credit for messages".to_owned(), |invoice| format!("Invoice {}", invoice.label)),
+        title: invoice.map_or_else(
+            || say("Credit for messages").to_owned(),
+            |invoice| say!("Invoice {}", invoice.label),
+        ),
         seller: printed.map(|printed| printed.seller.clone()).unwrap_or_default(),
         buyer: buyer.or_else(|| payment.map(|payment| payment.tenant_name.clone())).unwrap_or_default(),
         lines: printed
@@ -181,7 +184,7 @@ async fn pay(invoicing: Data<&Invoicing>, token: Path<String>, _form: CheckedFor
     let path = format!("/pay/{}", *token);
     let Found::Invoice(invoice, _) = find(&invoicing, &token).await? else { return Ok(see_other(path)) };
     let tenant = invoicing.registry.find_by_id(invoice.tenant).await?.ok_or(Error::not_found("page"))?;
-    let done = invoicing.pay_invoice(&tenant, &invoice, "by the invoice's address").await;
+    let done = invoicing.pay_invoice(&tenant, &invoice, say("by the invoice's address")).await;
     let mut response = see_other(path);
     match done {
         Ok(_) => {}

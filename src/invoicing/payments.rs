@@ -26,6 +26,7 @@ use crate::{
     tenancy::{Deed, Operator, Status, Tenant, note},
     types::line,
     web::parts::money,
+    words::say,
 };
 
 /// A checkout is used again for so long, instead of a second one.
@@ -57,7 +58,7 @@ impl Subject<'_> {
 }
 
 fn not_online(currency: &str) -> Error {
-    Error::conflict("not_online", format!("{currency} cannot be paid online here."))
+    Error::conflict("not_online", say!("{} cannot be paid online here.", currency))
 }
 
 /// What is wrong with what came, held against what was asked for.

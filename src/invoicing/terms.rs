@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     tenancy::{Deed, Operator, note},
     types::{Check, Wrong, amount, optional_line, optional_text},
+    words::say,
 };
 
 const REMINDERS_MAX: usize = 5;
@@ -55,7 +56,7 @@ pub struct TermsForm<'a> {
 
 fn days(text: &str, from: i16, to: i16) -> Result<i16, Wrong> {
     let parsed = text.trim().parse().ok().filter(|days| (from..=to).contains(days));
-    parsed.ok_or_else(|| Wrong::new("out_of_range", format!("A whole number of days from {from} to {to}.")))
+    parsed.ok_or_else(|| Wrong::new("out_of_range", say!("A whole number of days from {} to {}.", from, to)))
 }
 
 fn reminders(text: &str) -> Result<Vec<i16>, Wrong> {
@@ -67,7 +68,7 @@ fn reminders(text: &str) -> Result<Vec<i16>, Wrong> {
     all.sort_unstable();
     all.dedup();
     if all.len() > REMINDERS_MAX {
-        return Err(Wrong::new("too_many", format!("At most {REMINDERS_MAX} reminders.")));
+        return Err(Wrong::new("too_many", say!("At most {} reminders.", REMINDERS_MAX)));
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::types::Wrong;
+use crate::words::say;
 
 /// A way to reach a person. `in_app` is our own; every other one needs a provider.
 #[derive(
@@ -44,10 +45,10 @@ impl Channel {
             Self::Sms => "SMS",
             Self::Email => "E-mail",
             Self::Whatsapp => "WhatsApp",
-            Self::Telegram => "Telegram",
-            Self::Instagram => "Instagram",
-            Self::Push => "Push",
-            Self::InApp => "In-app",
+            Self::Telegram => say("Telegram"),
+            Self::Instagram => say("Instagram"),
+            Self::Push => say("Push"),
+            Self::InApp => say("In-app"),
         }
     }
 }
@@ -58,7 +59,7 @@ impl FromStr for Channel {
     fn from_str(text: &str) -> Result<Self, Wrong> {
         Self::ALL.into_iter().find(|channel| channel.as_str() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
-            Wrong::new("unknown_channel", format!("A channel is one of {known}."))
+            Wrong::new("unknown_channel", say!("A channel is one of {}.", known))
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     error::Result,
     tenancy::{Announcement, AnnouncementForm, announce, end_announcement, list_announcements},
     web::{Flash, FormView, Moment, RouteTable, parts::id_of},
+    words::say,
 };
 
 const PATH: &str = "/console/announcements";
@@ -43,9 +44,9 @@ struct Row {
 fn row_of(one: Announcement) -> Row {
     let now = Utc::now();
     let (word, tone) = match () {
-        () if one.ends_at <= now => ("Ended", "neutral"),
-        () if one.counts_at(now) => ("Shown", "success"),
-        () => ("To come", "info"),
+        () if one.ends_at <= now => (say("Ended"), "neutral"),
+        () if one.counts_at(now) => (say("Shown"), "success"),
+        () => (say("To come"), "info"),
     };
     Row {
         end_action: if one.ends_at > now { format!("{PATH}/{}/end", one.id) } else { String::new() },
@@ -67,7 +68,7 @@ struct ListPage {
 
 async fn render(user: &ConsoleUser, status: StatusCode, form: FormView) -> Result<Response> {
     let rows = list_announcements(&user.console.db).await?.into_iter().map(row_of).collect();
-    user.render_with(status, "console/announcements.html", "Announcements", &ListPage { rows, form })
+    user.render_with(status, "console/announcements.html", say("Announcements"), &ListPage { rows, form })
 }
 
 #[handler]

@@ -22,6 +22,7 @@ use crate::{
         Flash, FormView, Moment, RouteTable,
         parts::{Choice, Tab, id_of},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/signups";
@@ -101,19 +102,19 @@ async fn list(user: ConsoleUser, asked: Query<Asked>) -> Result<Response> {
         active,
     };
     let view = ListPage {
-        tabs: vec![tab("Waiting", "pending", is_pending), tab("Decided", "decided", !is_pending)],
+        tabs: vec![tab(say("Waiting"), "pending", is_pending), tab(say("Decided"), "decided", !is_pending)],
         is_pending,
         mode: approvals::mode(db).await?.as_str(),
         rows: approvals::list(db, is_pending, SHOWN).await?.into_iter().map(row_of).collect(),
     };
-    user.render("console/signups.html", "Sign-ups", &view)
+    user.render("console/signups.html", say("Sign-ups"), &view)
 }
 
 #[handler]
 async fn approve(user: ConsoleUser, id: Path<String>, signups: Data<&Arc<Signups>>) -> Result<Response> {
     let id: Uuid = id_of(&id, "sign-up")?;
     let done = signups.approve(&user.operator(), id).await;
-    user.or_said(PATH, done.map(|name| Flash::success(format!("{name} has a portal, and was told."))))
+    user.or_said(PATH, done.map(|name| Flash::success(say!("{} has a portal, and was told.", name))))
 }
 
 #[handler]
@@ -125,7 +126,7 @@ async fn reject(
 ) -> Result<Response> {
     let id: Uuid = id_of(&id, "sign-up")?;
     let done = signups.reject(&user.operator(), id, form.get("reason")).await;
-    user.or_said(PATH, done.map(|name| Flash::success(format!("{name} was refused, and told why."))))
+    user.or_said(PATH, done.map(|name| Flash::success(say!("{} was refused, and told why.", name))))
 }
 
 #[derive(Serialize)]
@@ -139,13 +140,13 @@ async fn settings(user: ConsoleUser) -> Result<Response> {
     let mode = approvals::mode(&user.console.db).await?;
     let view = SettingsPage {
         modes: vec![
-            Choice::new(Mode::Open.as_str(), "Open – whoever signs up has a portal at once"),
-            Choice::new(Mode::Approval.as_str(), "After approval – somebody here decides first"),
-            Choice::new(Mode::Closed.as_str(), "Closed – providers are made at the command line"),
+            Choice::new(Mode::Open.as_str(), say("Open – whoever signs up has a portal at once")),
+            Choice::new(Mode::Approval.as_str(), say("After approval – somebody here decides first")),
+            Choice::new(Mode::Closed.as_str(), say("Closed – providers are made at the command line")),
         ],
         form: FormView::empty(SETTINGS, &["signups"]).with("signups", mode.as_str()),
     };
-    user.render("console/settings.html", "Settings", &view)
+    user.render("console/settings.html", say("Settings"), &view)
 }
 
 #[handler]

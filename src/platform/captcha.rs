@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     outbound::{Outbound, Request},
     web::{ContentPolicy, Origin},
+    words::say,
 };
 
 const TOKEN_MAX_BYTES: usize = 4_096;
@@ -77,7 +78,7 @@ impl Captcha {
         let url = settings.verify_url.as_deref().unwrap_or(service.verify_url);
         let verify_url = Url::parse(url).map_err(|_odd| {
             let key = "signups.captcha.verify_url";
-            Error::invalid(key, "not_an_address", format!("{key} is not an address."))
+            Error::invalid(key, "not_an_address", say!("{} is not an address.", key))
         })?;
         Ok(Self(Arc::new(Inner { settings: settings.clone(), service, verify_url, outbound })))
     }

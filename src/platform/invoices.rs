@@ -19,6 +19,7 @@ use crate::{
         Flash, Form, FormView, Moment, RouteTable,
         parts::{Pager, Tab, address, counted, id_of, money},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/invoices";
@@ -79,12 +80,10 @@ fn day(day: chrono::NaiveDate) -> Moment {
 fn row_of(invoice: &Invoice) -> Row {
     let overdue = invoice.overdue_days(chrono::Utc::now().date_naive());
     let (word, tone) = match invoice.status {
-        InvoiceStatus::Paid => ("Paid".to_owned(), "success"),
-        InvoiceStatus::Void => ("Void".to_owned(), "neutral"),
-        InvoiceStatus::Open if overdue > 0 => {
-            (format!("Overdue {}", counted(overdue, "day", "days")), "error")
-        }
-        InvoiceStatus::Open => ("Open".to_owned(), "warning"),
+        InvoiceStatus::Paid => (say("Paid").to_owned(), "success"),
+        InvoiceStatus::Void => (say("Void").to_owned(), "neutral"),
+        InvoiceStatus::Open if overdue > 0 => (say!("Overdue {}", counted(overdue, "day", "days")), "error"),
+        InvoiceStatus::Open => (say("Open").to_owned(), "warning"),
     };
     Row {
         href: format!("{PATH}/{}", invoice.id),
@@ -116,16 +115,16 @@ struct PaymentRow {
 
 fn payment_row(payment: &Payment) -> PaymentRow {
     let (word, tone) = match payment.status {
-        PaymentStatus::Begun => ("Begun", "warning"),
-        PaymentStatus::Paid => ("Paid", "success"),
-        PaymentStatus::Failed => ("Failed", "neutral"),
-        PaymentStatus::Held => ("To be looked at", "error"),
-        PaymentStatus::Settled => ("Settled", "neutral"),
+        PaymentStatus::Begun => (say("Begun"), "warning"),
+        PaymentStatus::Paid => (say("Paid"), "success"),
+        PaymentStatus::Failed => (say("Failed"), "neutral"),
+        PaymentStatus::Held => (say("To be looked at"), "error"),
+        PaymentStatus::Settled => (say("Settled"), "neutral"),
     };
     PaymentRow {
         tenant: payment.tenant_name.clone(),
         tenant_href: format!("/console/tenants/{}", payment.tenant),
-        subject: payment.invoice_label.clone().unwrap_or_else(|| "Credit for messages".to_owned()),
+        subject: payment.invoice_label.clone().unwrap_or_else(|| say("Credit for messages").to_owned()),
         amount: money(payment.amount, &payment.currency),
         processor: processor_name(&payment.processor),
         id: payment.id.to_string(),
@@ -164,7 +163,12 @@ async fn list(user: ConsoleUser, asked: Query<Asked>) -> Result<Response> {
     };
     let tab = |label, of: &str| Tab { label, count: None, href: at(of, ""), active: state == of };
     let view = ListPage {
-        tabs: vec![tab("All", ""), tab("Open", "open"), tab("Paid", "paid"), tab("Void", "void")],
+        tabs: vec![
+            tab(say("All"), ""),
+            tab(say("Open"), "open"),
+            tab(say("Paid"), "paid"),
+            tab(say("Void"), "void"),
+        ],
         rows: found.iter().map(row_of).collect(),
         held: invoicing.held().await?.iter().map(payment_row).collect(),
         pager: Pager {
@@ -177,7 +181,7 @@ async fn list(user: ConsoleUser, asked: Query<Asked>) -> Result<Response> {
         state: state.to_owned(),
         q,
     };
-    user.render("console/invoices.html", "Invoices", &view)
+    user.render("console/invoices.html", say("Invoices"), &view)
 }
 
 #[derive(Serialize)]
@@ -266,7 +270,12 @@ struct TermsPage {
 
 fn show_terms(user: &ConsoleUser, status: StatusCode, form: FormView) -> Result<Response> {
     let hooks = user.console.link("/hooks/payments/");
-    user.render_with(status, "console/invoice_terms.html", "Terms of invoices", &TermsPage { form, hooks })
+    user.render_with(
+        status,
+        "console/invoice_terms.html",
+        say("Terms of invoices"),
+        &TermsPage { form, hooks },
+    )
 }
 
 #[handler]

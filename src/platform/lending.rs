@@ -13,6 +13,7 @@ use crate::{
     tenancy::{Status, Tenant},
     types::SenderId,
     web::{Flash, RouteTable, parts::id_of},
+    words::say,
 };
 
 const PATH: &str = "/console/senders";
@@ -54,7 +55,7 @@ async fn list(user: ConsoleUser) -> Result<Response> {
         tenants: sender.tenants,
     };
     let view = ListPage { senders: senders::list(&user.console.db).await?.into_iter().map(row).collect() };
-    user.render("console/senders.html", "Senders", &view)
+    user.render("console/senders.html", say("Senders"), &view)
 }
 
 async fn sender_of(console: &Console, id: &str) -> Result<Sender> {
@@ -67,7 +68,7 @@ async fn tenant_of(console: &Console, slug: &str) -> Result<Tenant> {
     let found = console.registry.find_by_slug(slug.trim()).await?;
     found
         .filter(|tenant| tenant.status != Status::Closed)
-        .ok_or_else(|| Error::conflict("no_such_provider", format!("There is no provider {}.", slug.trim())))
+        .ok_or_else(|| Error::conflict("no_such_provider", say!("There is no provider {}.", slug.trim())))
 }
 
 #[handler]
@@ -90,7 +91,7 @@ async fn unassign(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Res
     let attempt = async {
         let tenant = tenant_of(console, form.get("slug")).await?;
         senders::unassign(&console.db, &who, &sender, &tenant).await?;
-        Ok(Flash::success(format!("{} has {} no more.", tenant.name, sender.name)))
+        Ok(Flash::success(say!("{} has {} no more.", tenant.name, sender.name)))
     };
     let done = attempt.await;
     user.or_said(PATH, done)
@@ -99,7 +100,7 @@ async fn unassign(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Res
 async fn set_suspended(user: &ConsoleUser, id: &str, is_suspended: bool) -> Result<Response> {
     let sender = sender_of(&user.console, id).await?;
     senders::suspend(&user.console.db, &user.operator(), &sender, is_suspended).await?;
-    let word = if is_suspended { "suspended" } else { "lent again" };
+    let word = if is_suspended { "suspended" } else { say("lent again") };
     Ok(user.then(PATH, &Flash::success(format!("{} is {word}.", sender.name))))
 }
 

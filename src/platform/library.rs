@@ -20,6 +20,7 @@ use crate::{
         Flash, Form, FormView, RouteTable,
         parts::{Choice, id_of},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/library";
@@ -63,7 +64,7 @@ async fn list(user: ConsoleUser) -> Result<Response> {
         language: offer.text.language,
         is_offered: offer.is_offered,
     });
-    user.render("console/library.html", "Library", &ListPage { rows: rows.collect() })
+    user.render("console/library.html", say("Library"), &ListPage { rows: rows.collect() })
 }
 
 #[derive(Serialize)]
@@ -106,7 +107,7 @@ fn page(
         chosen,
         form,
     };
-    let title = if known.is_some() { "Text of the library" } else { "New text" };
+    let title = if known.is_some() { say("Text of the library") } else { say("New text") };
     user.render_with(status, "console/library_text.html", title, &view)
 }
 
@@ -141,7 +142,7 @@ async fn create(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
 
 #[handler]
 async fn show(user: ConsoleUser, id: Path<String>) -> Result<Response> {
-    let known = library::find(&user.console.db, id_of(&id, "text of the library")?).await?;
+    let known = library::find(&user.console.db, id_of(&id, say("text of the library"))?).await?;
     let text = &known.text;
     let form = FormView::empty(format!("{PATH}/{}", known.id), &FIELDS)
         .with("name", &text.name)
@@ -155,7 +156,7 @@ async fn show(user: ConsoleUser, id: Path<String>) -> Result<Response> {
 
 #[handler]
 async fn change(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
-    let id: Uuid = id_of(&id, "text of the library")?;
+    let id: Uuid = id_of(&id, say("text of the library"))?;
     let known = library::find(&user.console.db, id).await?;
     let changed = async {
         let text = typed(&form)?;
@@ -172,24 +173,24 @@ async fn change(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Resul
 }
 
 async fn set_offered(user: &ConsoleUser, id: &str, is_offered: bool, said: &str) -> Result<Response> {
-    let id: Uuid = id_of(id, "text of the library")?;
+    let id: Uuid = id_of(id, say("text of the library"))?;
     library::offer(&user.console.db, &user.operator(), id, is_offered).await?;
     Ok(user.then(&format!("{PATH}/{id}"), &Flash::success(said)))
 }
 
 #[handler]
 async fn offer_to_all(user: ConsoleUser, id: Path<String>) -> Result<Response> {
-    set_offered(&user, &id, true, "All providers see it now.").await
+    set_offered(&user, &id, true, say("All providers see it now.")).await
 }
 
 #[handler]
 async fn withdraw(user: ConsoleUser, id: Path<String>) -> Result<Response> {
-    set_offered(&user, &id, false, "Providers see it no more.").await
+    set_offered(&user, &id, false, say("Providers see it no more.")).await
 }
 
 #[handler]
 async fn delete(user: ConsoleUser, id: Path<String>) -> Result<Response> {
-    let id: Uuid = id_of(&id, "text of the library")?;
+    let id: Uuid = id_of(&id, say("text of the library"))?;
     library::delete(&user.console.db, &user.operator(), id).await?;
     Ok(user.then(PATH, &Flash::success("It is deleted.")))
 }

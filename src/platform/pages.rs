@@ -20,6 +20,7 @@ use crate::{
     tenancy::Resolver,
     types::{COUNTRIES, CURRENCIES, Slug, time_zones},
     web::{ContentPolicy, FormView, Origin, RateLimits, RouteTable, StandingNote, see_other},
+    words::say,
 };
 
 const REASON: &str = "Anybody may sign a provider up.";
@@ -70,7 +71,7 @@ async fn show_landing(
         signup_open: approvals::mode(resolver.registry().db()).await? != approvals::Mode::Closed,
         find,
     };
-    let bare = Bare { status, template: "public/landing.html", title: "Lastmile" };
+    let bare = Bare { status, template: "public/landing.html", title: say("Lastmile") };
     visitor.render(signups.access(), bare, None, &view)
 }
 
@@ -97,7 +98,7 @@ async fn find_portal(
         None => {
             let find = Find {
                 slug: query.slug.clone(),
-                error: Some("There is no portal at this address.".to_owned()),
+                error: Some(say("There is no portal at this address.").to_owned()),
             };
             show_landing(&visitor, &signups, &resolver, find).await
         }
@@ -141,7 +142,8 @@ fn show_form(
     } else {
         StatusCode::UNPROCESSABLE_ENTITY
     };
-    let choice = |(value, label): &(&str, &str)| Choice { value: (*value).into(), label: (*label).into() };
+    let choice =
+        |(value, label): &(&str, &'static str)| Choice { value: (*value).into(), label: say(label).into() };
     let view = SignupPage {
         base_domain: resolver.base_domain(),
         countries: COUNTRIES.iter().map(choice).collect(),
@@ -155,7 +157,7 @@ fn show_form(
         captcha: signups.captcha().map(Captcha::widget),
         form,
     };
-    let bare = Bare { status, template: "public/signup.html", title: "Set up your portal" };
+    let bare = Bare { status, template: "public/signup.html", title: say("Set up your portal") };
     let mut shown = visitor.render(signups.access(), bare, None, &view)?;
     if let Some(captcha) = signups.captcha() {
         let forms = format!("'self' {}", resolver.url(&format!("*.{}", resolver.base_domain())));
@@ -235,8 +237,11 @@ async fn sign_up(
     match attempt.await {
         Ok(done) if done.answer.is_pending() => {
             let view = WaitsPage { company: form.get("company_name"), email: &done.answer.owner.email };
-            let bare =
-                Bare { status: StatusCode::OK, template: "public/signup_waits.html", title: "Thank you" };
+            let bare = Bare {
+                status: StatusCode::OK,
+                template: "public/signup_waits.html",
+                title: say("Thank you"),
+            };
             visitor.render(signups.access(), bare, None, &view)
         }
         Ok(done) => {

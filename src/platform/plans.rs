@@ -18,6 +18,7 @@ use crate::{
         Flash, Form, FormView, RouteTable,
         parts::{Choice, grouped, id_of, money},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/plans";
@@ -85,7 +86,7 @@ struct ListPage {
 async fn list(user: ConsoleUser) -> Result<Response> {
     let plans = user.console.db.read_public(async |tx| plans::list_plans(tx).await).await?;
     let view = ListPage { plans: plans.into_iter().map(row_of).collect() };
-    user.render("console/plans.html", "Plans", &view)
+    user.render("console/plans.html", say("Plans"), &view)
 }
 
 #[derive(Serialize)]
@@ -115,7 +116,7 @@ fn show_form(user: &ConsoleUser, status: StatusCode, name: &str, form: FormView)
             .collect(),
         form,
     };
-    let title = if name.is_empty() { "New plan" } else { name };
+    let title = if name.is_empty() { say("New plan") } else { name };
     user.render_with(status, "console/plan.html", title, &view)
 }
 

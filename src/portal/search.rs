@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     isp::customers,
     web::RouteTable,
+    words::say,
 };
 
 const HITS: i64 = 8;
@@ -84,16 +85,17 @@ async fn search(user: PageUser, typed: Query<Typed>, request: &Request, db: Data
         .into_iter()
         .map(|hit| Item { label: hit.label, hint: hit.hint, icon: "user", href: hit.href })
         .collect();
-    let groups = [("Customers", people), ("Actions", actions(&user, &q)), ("Pages", places(&user, &q))]
-        .into_iter()
-        .filter(|(_, items): &(_, Vec<Item>)| !items.is_empty())
-        .map(|(label, items)| Group { label, items })
-        .collect();
+    let groups =
+        [(say("Customers"), people), (say("Actions"), actions(&user, &q)), (say("Pages"), places(&user, &q))]
+            .into_iter()
+            .filter(|(_, items): &(_, Vec<Item>)| !items.is_empty())
+            .map(|(label, items)| Group { label, items })
+            .collect();
     let view = SearchPage { q, groups };
     if request.header("hx-request").is_some() {
         return user.access.pages().page("portal/search_results.html", &view);
     }
-    user.render("portal/search.html", "Search", &view)
+    user.render("portal/search.html", say("Search"), &view)
 }
 
 fn matches(label: &str, q: &str) -> bool {
@@ -104,10 +106,10 @@ fn matches(label: &str, q: &str) -> bool {
 fn actions(user: &PageUser, q: &str) -> Vec<Item> {
     ACTIONS
         .iter()
-        .filter(|(label, .., permission)| matches(label, q) && user.by.rights.holds(permission))
+        .filter(|(label, .., permission)| matches(say(label), q) && user.by.rights.holds(permission))
         .map(|(label, hint, icon, href, _)| Item {
-            label: (*label).to_owned(),
-            hint: (*hint).to_owned(),
+            label: say(label).to_owned(),
+            hint: say(hint).to_owned(),
             icon,
             href: (*href).to_owned(),
         })
@@ -131,5 +133,5 @@ struct ShortcutsPage {}
 
 #[handler]
 async fn shortcuts(user: PageUser) -> Result<Response> {
-    user.render("portal/shortcuts.html", "Keyboard shortcuts", &ShortcutsPage {})
+    user.render("portal/shortcuts.html", say("Keyboard shortcuts"), &ShortcutsPage {})
 }

@@ -11,6 +11,7 @@ mod gather;
 mod workbook;
 
 use crate::error::{Error, Result};
+use crate::words::say;
 
 /// Bytes of the file as uploaded.
 pub const MAX_BYTES: usize = 20 * 1024 * 1024;
@@ -49,16 +50,16 @@ pub struct Row {
 pub fn read(file_name: &str, bytes: &[u8]) -> Result<Table> {
     if bytes.len() > MAX_BYTES {
         let limit = MAX_BYTES / 1024 / 1024;
-        return Err(refuse("too_large", format!("{} is larger than {limit} MiB.", shown(file_name))));
+        return Err(refuse("too_large", say!("{} is larger than {} MiB.", shown(file_name), limit)));
     }
     match format_of(bytes) {
         Format::Zip => workbook::read(file_name, bytes),
         Format::Foreign(what) => {
-            let detail = format!("{} is {what}. Save it as .xlsx or .csv and upload that.", shown(file_name));
+            let detail = say!("{} is {}. Save it as .xlsx or .csv and upload that.", shown(file_name), what);
             Err(refuse("unsupported_format", detail))
         }
         Format::Text => delimited::read(&encoding::decode(bytes).ok_or_else(|| {
-            refuse("not_text", format!("{} is neither a text file nor an Excel workbook.", shown(file_name)))
+            refuse("not_text", say!("{} is neither a text file nor an Excel workbook.", shown(file_name)))
         })?),
     }
 }

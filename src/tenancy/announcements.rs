@@ -19,6 +19,7 @@ use crate::{
     db::{ControlTx, Db},
     error::{Error, Result},
     types::{Check, Wrong, line},
+    words::say,
 };
 
 const TEXT_MAX_CHARS: usize = 300;
@@ -86,7 +87,7 @@ pub async fn list_announcements(db: &Db) -> Result<Vec<Announcement>> {
 fn hours(text: &str, from: i64) -> Result<i64, Wrong> {
     let parsed = text.trim().parse().ok().filter(|hours| (from..=HOURS_MAX).contains(hours));
     parsed.ok_or_else(|| {
-        Wrong::new("out_of_range", format!("A whole number of hours from {from} to {HOURS_MAX}."))
+        Wrong::new("out_of_range", say!("A whole number of hours from {} to {}.", from, HOURS_MAX))
     })
 }
 

@@ -14,6 +14,7 @@ use crate::{
     db::{Db, OnConstraint, OwnerTx, Room, TenantTx},
     error::{Error, OrInternal, Result},
     types::{DomainId, Slug, TenantId},
+    words::say,
 };
 
 /// A tenant as an archive has it.
@@ -61,8 +62,9 @@ pub async fn receive(
     if version > latest_tenant_version() {
         return Err(Error::conflict(
             "archive_too_new",
-            format!(
-                "The archive's schema is of version {version}, this program knows up to {}: use a newer program.",
+            say!(
+                "The archive's schema is of version {}, this program knows up to {}: use a newer program.",
+                version,
                 latest_tenant_version()
             ),
         ));
@@ -152,7 +154,7 @@ async fn enter(tx: &OwnerTx, arrival: &Arrival, room: &Room) -> Result<()> {
         )
         .await
         .on_constraint("tenant_slug_key", || {
-            Error::conflict("slug_taken", format!("The web address {} is taken.", arrival.slug))
+            Error::conflict("slug_taken", say!("The web address {} is taken.", arrival.slug))
         })?;
     if entered == 0 {
         return Err(Error::conflict("tenant_exists", "A provider of this id is here already."));

@@ -14,6 +14,7 @@ use crate::{
     outbound,
     types::DomainId,
     web::Host,
+    words::say,
 };
 
 const PROOF_LABEL: &str = "_lastmile";
@@ -103,7 +104,7 @@ pub async fn add_domain(tx: &TenantTx, base_domain: &str, text: &str) -> Result<
         return Err(Error::invalid(
             "domain",
             "ours",
-            format!("Domains under {base_domain} come from your web address."),
+            say!("Domains under {} come from your web address.", base_domain),
         ));
     }
     let plain = name.contains('.')
@@ -118,7 +119,7 @@ pub async fn add_domain(tx: &TenantTx, base_domain: &str, text: &str) -> Result<
         return Err(not_a_domain());
     }
     if list_domains(tx).await?.len() >= DOMAINS_MAX {
-        return Err(Error::conflict("too_many_domains", format!("At most {DOMAINS_MAX} domains.")));
+        return Err(Error::conflict("too_many_domains", say!("At most {} domains.", DOMAINS_MAX)));
     }
     let id = DomainId::new();
     let token = BASE32_NOPAD.encode(&rand::random::<[u8; 20]>()).to_ascii_lowercase();

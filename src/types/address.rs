@@ -6,6 +6,7 @@ use postgres_types::{FromSql, ToSql};
 use serde::Serialize;
 
 use super::Wrong;
+use crate::words::say;
 
 const EMAIL_MAX_CHARS: usize = 254;
 const PHONE_MAX_CHARS: usize = 20;
@@ -23,7 +24,7 @@ impl EmailAddress {
             return Err(Wrong::new("required", "This is needed."));
         }
         if text.len() > EMAIL_MAX_CHARS {
-            return Err(Wrong::new("too_long", format!("At most {EMAIL_MAX_CHARS} characters.")));
+            return Err(Wrong::new("too_long", say!("At most {} characters.", EMAIL_MAX_CHARS)));
         }
         let plain = !text.contains(['"', '(', ')', ' ']) && !text.chars().any(char::is_control);
         if plain && email_address::EmailAddress::from_str(&text).is_ok() && text.contains('@') {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Wrong;
+use crate::words::say;
 
 const MIN_CHARS: usize = 3;
 const MAX_CHARS: usize = 40;
@@ -171,12 +172,12 @@ impl SlugProblem {
 
     pub fn detail(self) -> &'static str {
         match self {
-            Self::TooShort => "A web address needs at least 3 characters.",
-            Self::TooLong => "A web address has at most 40 characters.",
-            Self::Characters => "A web address has only the letters a-z, digits and hyphens.",
-            Self::Hyphens => "A web address has no hyphen at its ends and no two in a row.",
-            Self::Punycode => "A web address may not begin with xn--.",
-            Self::Reserved => "This web address is reserved.",
+            Self::TooShort => say("A web address needs at least 3 characters."),
+            Self::TooLong => say("A web address has at most 40 characters."),
+            Self::Characters => say("A web address has only the letters a-z, digits and hyphens."),
+            Self::Hyphens => say("A web address has no hyphen at its ends and no two in a row."),
+            Self::Punycode => say("A web address may not begin with xn--."),
+            Self::Reserved => say("This web address is reserved."),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Lines and texts that people type.
 
 use super::Wrong;
+use crate::words::say;
 
 /// One line: trimmed, not empty, at most `max` characters, no control characters.
 pub fn line(text: &str, max: usize) -> Result<String, Wrong> {
@@ -34,7 +35,7 @@ fn bounded(text: &str, max: usize) -> Result<Option<String>, Wrong> {
         return Ok(None);
     }
     if text.chars().count() > max {
-        return Err(Wrong::new("too_long", format!("At most {max} characters.")));
+        return Err(Wrong::new("too_long", say!("At most {} characters.", max)));
     }
     Ok(Some(text.to_owned()))
 }

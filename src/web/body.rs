@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt;
 
 use super::schema::Schema;
 use crate::error::{Error, Result};
+use crate::words::say;
 
 /// A JSON body may have so many bytes. The settings may lower what the front door lets in, not raise this.
 const JSON_MAX_BYTES: u64 = 1_048_576;
@@ -68,7 +69,7 @@ impl<T: Type + ParseFromJSON + Any> Body<T> {
         }
         let bytes = read_body(body, JSON_MAX_BYTES).await?;
         let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::malformed("bad_json", format!("The body is not JSON: {error}.")))?;
+            .map_err(|error| Error::malformed("bad_json", say!("The body is not JSON: {}.", error)))?;
         let wrongs = schema_of::<T>().wrongs(&value);
         if !wrongs.is_empty() {
             return Err(Error::Invalid(wrongs));

@@ -24,7 +24,7 @@ macro_rules! choices {
 
             pub fn label(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $label,)+
+                    $(Self::$variant => $crate::words::say($label),)+
                 }
             }
 
@@ -35,7 +35,7 @@ macro_rules! choices {
                     let known: Vec<&str> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
                     $crate::types::Wrong::new(
                         "not_a_choice",
-                        format!("This must be one of {}.", known.join(", ")),
+                        $crate::words::say!("This must be one of {}.", known.join(", ")),
                     )
                 })
             }

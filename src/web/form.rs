@@ -6,7 +6,10 @@ use poem::{FromRequest, Request, RequestBody, web::Multipart};
 use serde::Serialize;
 
 use super::body::{media_type, read_body};
-use crate::error::{Error, FieldError, Result};
+use crate::{
+    error::{Error, FieldError, Result},
+    words::{say, say_again},
+};
 
 const FIELDS_MAX: usize = 2_000;
 
@@ -50,7 +53,7 @@ impl Form {
         if fields.len() > FIELDS_MAX {
             return Err(Error::malformed(
                 "too_many_fields",
-                format!("A form has at most {FIELDS_MAX} fields."),
+                say!("A form has at most {} fields.", FIELDS_MAX),
             ));
         }
         Ok(Self { fields, uploads: Vec::new() })
@@ -69,7 +72,7 @@ impl Form {
             if form.fields.len() + form.uploads.len() >= FIELDS_MAX {
                 return Err(Error::malformed(
                     "too_many_fields",
-                    format!("A form has at most {FIELDS_MAX} fields."),
+                    say!("A form has at most {} fields.", FIELDS_MAX),
                 ));
             }
             let name = part.name().unwrap_or_default().to_owned();
@@ -155,9 +158,9 @@ impl FormView {
         for wrong in wrongs {
             let field = wrong.field.rsplit('.').next().unwrap_or(&wrong.field).to_owned();
             if self.values.contains_key(&field) {
-                self.errors.entry(field).or_insert_with(|| wrong.detail.clone());
+                self.errors.entry(field).or_insert_with(|| say_again(wrong.detail.clone()));
             } else {
-                self.summary.push(wrong.detail.clone());
+                self.summary.push(say_again(wrong.detail.clone()));
             }
         }
         self
@@ -165,7 +168,7 @@ impl FormView {
 
     /// One sentence above the form.
     pub fn said(mut self, sentence: impl Into<String>) -> Self {
-        self.summary.push(sentence.into());
+        self.summary.push(say_again(sentence.into()));
         self
     }
 
@@ -177,7 +180,7 @@ impl FormView {
                 let field = code.strip_suffix("_taken").unwrap_or(code);
                 if self.values.contains_key(field) {
                     let mut shown = self;
-                    shown.errors.insert(field.to_owned(), detail);
+                    shown.errors.insert(field.to_owned(), say_again(detail));
                     Ok(shown)
                 } else {
                     Ok(self.said(detail))

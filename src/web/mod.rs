@@ -26,7 +26,7 @@ pub use body::{Body, read_body};
 pub use content_policy::ContentPolicy;
 pub use form::{Form, FormView};
 pub use host::Host;
-pub use moment::{Moment, read_in, reader_zone};
+pub use moment::Moment;
 pub use openapi::{Authority, document, operations_of};
 pub use origin::{Origin, TrustedProxies};
 pub use pages::{Flash, PageMeta, Pages, Shared};

@@ -1,11 +1,11 @@
 //! Instants as people read them: short beside other things, whole on hover, in the tenant's own zone, or in that of whoever reads
 //! where they have one of their own.
 
-use std::future::Future;
-
 use chrono::{DateTime, Datelike, Days, Offset, SecondsFormat, Timelike, Utc, Weekday};
 use chrono_tz::{OffsetName, Tz};
 use serde::Serialize;
+
+use crate::words::{locale, reader_zone, say};
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -21,25 +21,8 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-
-tokio::task_local! {
-    /// The zone of the person for whom a page is being made, where it is not the tenant's.
-    static READER: Tz;
-}
-
-/// Makes a page for somebody who reads times in a zone of their own; None for those who read them in the tenant's.
-pub async fn read_in<F: Future>(zone: Option<Tz>, page: F) -> F::Output {
-    match zone {
-        Some(zone) => READER.scope(zone, page).await,
-        None => page.await,
-    }
-}
-
-/// In which zone whoever reads this page is shown times: their own, or else the tenant's. For showing alone; what is computed,
-/// a day above all, is the tenant's.
-pub fn reader_zone(tenants: Tz) -> Tz {
-    READER.try_with(|own| *own).unwrap_or(tenants)
-}
+const MONTHS_SHORT: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// An instant on a page: `{text, iso, full}` for the component `ui.time`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,21 +53,23 @@ impl Moment {
 
     /// The tenant's day alone, written out: `3 November 2026`.
     pub fn long_day(at: DateTime<Utc>, zone: Tz) -> Self {
-        let text = at.with_timezone(&zone).format("%-d %B %Y").to_string();
+        let text = at.with_timezone(&zone).format_localized("%-d %B %Y", locale()).to_string();
         Self { text, ..Self::day(at, zone) }
     }
 
     fn told(at: DateTime<Utc>, zone: Tz, now: DateTime<Utc>, with_time: bool) -> Self {
         // Written out: chrono's formats cost more than the rest of a list's row.
         let local = at.with_timezone(&zone);
-        let (month, year) = (MONTHS.get(local.month0() as usize).copied().unwrap_or_default(), local.year());
-        let short = month.get(..3).unwrap_or_default();
+        let name = |months: [&'static str; 12]| {
+            say(months.get(local.month0() as usize).copied().unwrap_or_default())
+        };
+        let (month, short, year) = (name(MONTHS), name(MONTHS_SHORT), local.year());
         let (hour, minute, second) = (local.hour(), local.minute(), local.second());
         let (day, today) = (local.date_naive(), now.with_timezone(&zone).date_naive());
         let named = if day == today {
-            "today".to_owned()
+            say("today").to_owned()
         } else if Some(day) == today.checked_sub_days(Days::new(1)) {
-            "yesterday".to_owned()
+            say("yesterday").to_owned()
         } else if day.year() == today.year() {
             format!("{} {short}", day.day())
         } else {
@@ -102,7 +87,7 @@ impl Moment {
             iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
             full: format!(
                 "{}, {} {month} {year}, {hour:02}:{minute:02}:{second:02} ({},{zone_name} UTC{sign}{:02}:{:02})",
-                weekday(local.weekday()),
+                say(weekday(local.weekday())),
                 day.day(),
                 zone.name(),
                 minutes_off / 60,
@@ -127,6 +112,7 @@ fn weekday(day: Weekday) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::{Reader, read_as};
 
     fn instant(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -160,18 +146,19 @@ mod tests {
         };
         let tenants = ["3 Nov 2020, 10:31", "3 Nov 2020, 10:31", "3 Nov 2020", "3 November 2020"];
         assert_eq!(shown(), tenants);
+        let in_berlin = Reader { zone: Some(berlin), ..Reader::default() };
         let own = ["3 Nov 2020, 03:31", "3 Nov 2020, 10:31", "3 Nov 2020", "3 November 2020"];
-        assert_eq!(read_in(Some(berlin), async { shown() }).await, own);
-        assert_eq!(read_in(None, async { shown() }).await, tenants);
-        let full = read_in(Some(berlin), async { Moment::at(at, manila).full }).await;
+        assert_eq!(read_as(in_berlin, async { shown() }).await, own);
+        assert_eq!(read_as(Reader::default(), async { shown() }).await, tenants);
+        let full = read_as(in_berlin, async { Moment::at(at, manila).full }).await;
         assert!(full.contains("(Europe/Berlin, CET, UTC+01:00)"), "{full}");
         // Beside somebody's page others are made.
         let (one, other) = tokio::join!(
-            read_in(Some(berlin), async {
+            read_as(in_berlin, async {
                 tokio::task::yield_now().await;
                 reader_zone(manila)
             }),
-            read_in(None, async { reader_zone(manila) })
+            read_as(Reader::default(), async { reader_zone(manila) })
         );
         assert_eq!((one, other), (berlin, manila));
         assert_eq!(shown(), tenants, "and afterwards all is as it was");

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, Result},
     types::{Cursor, amount},
+    words::{Language, reader_language, say},
 };
 
 pub use crate::types::amount::grouped_whole as grouped;
@@ -94,9 +95,10 @@ pub fn money(sum: Decimal, currency: &str) -> String {
     format!("{minus}{sign}{space}{}", amount::grouped(sum.abs()))
 }
 
-/// "1 customer", "1,204 customers".
-pub fn counted(n: i64, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{} {many}", grouped(n)) }
+/// "1 customer", "1,204 customers", in the reader's language; in French nothing is counted as one.
+pub fn counted(n: i64, one: &'static str, many: &'static str) -> String {
+    let is_one = n == 1 || n == 0 && reader_language() == Language::French;
+    format!("{} {}", grouped(n), say(if is_one { one } else { many }))
 }
 
 /// "12 kB", "3 MB": how large a file is, roughly.

@@ -26,6 +26,7 @@ use crate::{
     config::LimitSettings,
     error::{Error, Result},
     types::TenantId,
+    words::say,
 };
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
@@ -201,7 +202,7 @@ fn check<K: Hash + Eq + Clone>(
             let wait = not_until.wait_time_from(DefaultClock::default().now());
             let limit = not_until.quota().burst_size().get() / cost;
             note.keep_nearest(Standing { limit, remaining: 0, reset_seconds: whole_seconds(wait) });
-            Err(Error::too_many(wait, format!("Too many requests of {whom}. Try again later.")))
+            Err(Error::too_many(wait, say!("Too many requests of {}. Try again later.", whom)))
         }
     }
 }

@@ -7,6 +7,7 @@ use poem_openapi::types::MaybeUndefined;
 
 use super::{Form, FormView};
 use crate::types::Wrong;
+use crate::words::say;
 
 /// Texts by the names of their fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub fn optional_whole(text: &str, allowed: std::ops::RangeInclusive<i32>) -> Res
         .ok()
         .filter(|number| allowed.contains(number))
         .map(Some)
-        .ok_or_else(|| Wrong::new("out_of_range", format!("This must be between {least} and {most}.")))
+        .ok_or_else(|| Wrong::new("out_of_range", say!("This must be between {} and {}.", least, most)))
 }
 
 /// An id, or nothing. What is no id is of nothing that is here.
@@ -92,5 +93,5 @@ pub fn optional_id<T: From<uuid::Uuid>>(text: &str, what: &str) -> Result<Option
 
 /// An id in a body or a form that is of nothing in this tenant.
 pub fn unknown(what: &str) -> Wrong {
-    Wrong::new("unknown", format!("There is no such {what}."))
+    Wrong::new("unknown", say!("There is no such {}.", what))
 }

@@ -353,7 +353,7 @@ async fn set_back(client: &tokio_postgres::Client, schema: &str) {
              DROP TABLE {} CASCADE;
              DROP INDEX IF EXISTS {};
              ALTER TABLE {schema}.role DROP COLUMN requires_mfa;
-             ALTER TABLE {schema}.staff DROP COLUMN accepted_at, DROP COLUMN phone, DROP COLUMN avatar_file_id, DROP COLUMN time_zone;
+             ALTER TABLE {schema}.staff DROP COLUMN accepted_at, DROP COLUMN phone, DROP COLUMN avatar_file_id, DROP COLUMN time_zone, DROP COLUMN language;
              ALTER TABLE {schema}.api_key DROP COLUMN networks, DROP COLUMN last_used_from, DROP COLUMN network_refused_at,
                 DROP COLUMN old_key_hash, DROP COLUMN old_prefix, DROP COLUMN old_until;
              ALTER TABLE {schema}.portal_session DROP COLUMN proved_at;

@@ -11,15 +11,16 @@ use std::{
 /// A room and how high it lies. A file may name rooms that lie strictly lower than its own, and those of [`EDGES`].
 const ROOMS: &[(&str, u32)] = &[
     // Floor 0: parsed values, the meaning of failure, settings, pools, bytes. web and db do not know each other.
-    ("error", 0),
-    ("types", 1),
-    ("config", 2),
-    ("trace", 2),
-    ("outbound", 3),
-    ("sheets", 3),
-    ("print", 3),
-    ("db", 4),
-    ("web", 4),
+    ("words", 0),
+    ("error", 1),
+    ("types", 2),
+    ("config", 3),
+    ("trace", 3),
+    ("outbound", 4),
+    ("sheets", 4),
+    ("print", 4),
+    ("db", 5),
+    ("web", 5),
     // Floor 1: who the tenants are.
     ("tenancy", 10),
     // Floor 2: what is hidden, kept, due, told and remembered; on top of them who may.

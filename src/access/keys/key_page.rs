@@ -21,6 +21,7 @@ use crate::{
         Flash, Form, FormView, Moment, RouteTable,
         parts::{Choice, counted},
     },
+    words::{locale, say},
 };
 
 /// What somebody can choose as overlap: hours, and how it is said.
@@ -108,7 +109,7 @@ const BAR_STEP: i64 = 10;
 const PLOT_HEIGHT: i64 = 60;
 
 fn named(day: NaiveDate) -> String {
-    day.format("%-d %b").to_string()
+    day.format_localized("%-d %b", locale()).to_string()
 }
 
 /// How high a number's bar is. Whatever is not nothing is seen.
@@ -142,7 +143,7 @@ fn chart(days: &[DayOfUse]) -> UseChart {
         refusals: grouped(one.refusals),
     };
     UseChart {
-        summary: format!(
+        summary: say!(
             "{} in thirty days, at most {} on a day",
             counted(total, "request", "requests"),
             grouped(highest)
@@ -178,7 +179,7 @@ async fn page(user: &PageUser, id: ApiKeyId, form: Option<FormView>) -> Result<R
     let sum = |of: fn(&DayOfUse) -> i64| grouped(days.iter().map(of).sum::<i64>());
     let view = KeyPage {
         can_change: state == "active" && user.by.require::<ManageApiKeys>().is_ok(),
-        overlaps: OVERLAPS.iter().map(|(hours, said)| Choice::new(hours, *said)).collect(),
+        overlaps: OVERLAPS.iter().map(|(hours, said)| Choice::new(hours, say(said))).collect(),
         chart: chart(&days),
         requests: sum(|one| one.requests),
         refusals: sum(|one| one.refusals),

@@ -8,6 +8,7 @@ use crate::{
     access::right::Catalogue,
     error::{Error, Result},
     types::{ApiKeyId, Check, StaffId, Wrong, line},
+    words::say,
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -103,11 +104,11 @@ fn known_scopes(catalogue: &Catalogue, mut scopes: Vec<String>) -> std::result::
     scopes.sort_unstable();
     scopes.dedup();
     if let Some(unknown) = scopes.iter().find(|scope| !known.contains(&scope.as_str())) {
-        return Err(Wrong::new("unknown_scope", format!("There is no scope {unknown}.")));
+        return Err(Wrong::new("unknown_scope", say!("There is no scope {}.", unknown)));
     }
     match scopes.len() {
         0 => Err(Wrong::new("required", "Choose at least one scope.")),
-        n if n > SCOPES_MAX => Err(Wrong::new("too_many", format!("At most {SCOPES_MAX} scopes."))),
+        n if n > SCOPES_MAX => Err(Wrong::new("too_many", say!("At most {} scopes.", SCOPES_MAX))),
         _ => Ok(scopes),
     }
 }
@@ -161,7 +162,7 @@ pub fn overlap(hours: i32) -> Result<TimeDelta> {
     if (0..=OVERLAP_MAX_HOURS).contains(&hours) {
         Ok(TimeDelta::hours(hours.into()))
     } else {
-        let detail = format!("This is 0 to {OVERLAP_MAX_HOURS} hours.");
+        let detail = say!("This is 0 to {} hours.", OVERLAP_MAX_HOURS);
         Err(Error::invalid("overlap_hours", "out_of_range", detail))
     }
 }

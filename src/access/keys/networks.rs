@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::{Error, FieldError, Result};
+use crate::words::say;
 
 /// At most so many networks of one key.
 const NETWORKS_MAX: usize = 20;
@@ -27,7 +28,7 @@ impl Networks {
                 Some(network) => all.push(network),
                 None => {
                     let shown: String = text.trim().chars().take(NETWORK_MAX_CHARS).collect();
-                    let detail = format!("{shown} is no network, such as 203.0.113.0/24 or 2001:db8::/32.");
+                    let detail = say!("{} is no network, such as 203.0.113.0/24 or 2001:db8::/32.", shown);
                     wrong.push(FieldError::new(format!("{FIELD}[{at}]"), "not_a_network", detail));
                 }
             }
@@ -35,7 +36,7 @@ impl Networks {
         all.sort_unstable();
         all.dedup();
         if typed.len() > NETWORKS_MAX {
-            wrong.push(FieldError::new(FIELD, "too_many", format!("At most {NETWORKS_MAX} networks.")));
+            wrong.push(FieldError::new(FIELD, "too_many", say!("At most {} networks.", NETWORKS_MAX)));
         }
         if wrong.is_empty() { Ok(Self(all.into())) } else { Err(wrong) }
     }

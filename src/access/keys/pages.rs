@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     types::{ApiKeyId, Limit, Wrong},
     web::{Flash, Form, FormView, Host, Moment, RouteTable},
+    words::say,
 };
 
 /// The navigation's entry.
@@ -101,7 +102,7 @@ fn scope_rows(catalogue: &Catalogue, ticked: &[String]) -> Vec<ScopeRow> {
         let Some((feature, verb)) = permission.scope.rsplit_once('.') else { continue };
         let at = rows.iter().position(|(known, _)| *known == feature).unwrap_or_else(|| {
             let row = ScopeRow {
-                feature: permission.category,
+                feature: say(permission.category),
                 read: None,
                 write: None,
                 checked_read: false,
@@ -244,7 +245,7 @@ struct MintedRow {
 fn minted_page(request: &poem::Request, user: &PageUser, minted: Minted) -> Result<Response> {
     let settings = &user.access.0.settings;
     let example_url = format!("{}/api/v1/me", settings.url_of(Host::of(request)?.as_str()));
-    let title = format!("Key for {}", minted.key.name);
+    let title = say!("Key for {}", minted.key.name);
     let zone = user.tenant().time_zone.0;
     let view = MintedPage {
         key: MintedRow {

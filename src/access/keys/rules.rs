@@ -18,6 +18,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::{ApiKeyId, Limit},
+    words::say,
 };
 
 /// How much of a key is kept to recognise it by: the common beginning and four characters.
@@ -39,9 +40,10 @@ impl Access {
         match self.catalogue().of_scopes(scopes).find(|permission| !by.may(permission)) {
             Some(missing) => Err(Error::forbidden(
                 "scope_exceeds_rights",
-                format!(
+                say!(
                     "A key with these scopes may do what you may not: {} ({}).",
-                    missing.label, missing.code
+                    missing.label,
+                    missing.code
                 ),
             )),
             None => Ok(()),

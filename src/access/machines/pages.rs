@@ -17,6 +17,7 @@ use crate::{
     error::{Error, FieldError, Result},
     types::RoleId,
     web::{Flash, Form, FormView, RouteTable, parts::Choice},
+    words::say,
 };
 
 const PATH: &str = "/settings/machine-clients";
@@ -139,7 +140,7 @@ async fn page(user: &PageUser, people: &People, status: StatusCode, shown: Shown
         is_proved: user.by.must_have_proved().is_ok(),
         form: shown.form,
     };
-    user.render_with(status, "access/settings_machines.html", "Machine clients", &view)
+    user.render_with(status, "access/settings_machines.html", say("Machine clients"), &view)
 }
 
 #[handler]
@@ -173,9 +174,9 @@ async fn save(user: PageUser, people: Data<&People>, form: CheckedForm) -> poem:
     match decided.await {
         Ok(issuer) => {
             let said = if issuer.is_on {
-                "Machine clients may come with tokens of this issuer."
+                say("Machine clients may come with tokens of this issuer.")
             } else {
-                "Saved. Tokens of this issuer open nothing."
+                say("Saved. Tokens of this issuer open nothing.")
             };
             Ok(user.then(PATH, &Flash::success(said)))
         }

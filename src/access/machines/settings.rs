@@ -14,6 +14,7 @@ use crate::{
     db::TenantTx,
     error::{Error, FieldError, Result},
     types::{Check, RoleId, Wrong, line},
+    words::say,
 };
 
 /// Where a token names the tenant, unless the settings say otherwise.
@@ -161,7 +162,7 @@ fn mapped(typed: &[(String, RoleId)]) -> std::result::Result<Vec<(String, RoleId
         }
     }
     if all.len() > ROLES_MAX {
-        wrong.push(FieldError::new("roles", "too_many", format!("At most {ROLES_MAX}.")));
+        wrong.push(FieldError::new("roles", "too_many", say!("At most {}.", ROLES_MAX)));
     }
     if wrong.is_empty() { Ok(all) } else { Err(wrong) }
 }

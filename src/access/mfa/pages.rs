@@ -25,6 +25,7 @@ use crate::{
     },
     error::{Error, Result},
     web::{Flash, FormView, Host, RouteTable, failure_headers, see_other},
+    words::say,
 };
 
 const SECOND_STEP: &str = "Whoever stands between password and code is not signed in yet.";
@@ -106,7 +107,7 @@ async fn show_code(
         return Ok(from_the_start(door, local_path(&next), None));
     };
     let brand = door.access.brand(&door.tenant).await?;
-    let bare = Bare { status, template: "access/sign_in_code.html", title: "Second step" };
+    let bare = Bare { status, template: "access/sign_in_code.html", title: say("Second step") };
     let view = CodePage {
         form,
         has_app: offers.has_app,
@@ -298,7 +299,7 @@ async fn mfa_page(user: &PageUser, sent: Sent) -> Result<Response> {
         Sent::Codes(form) => view.codes_form = form,
         Sent::Off(form) => view.off_form = form,
     }
-    user.render_with(status, "access/account_mfa.html", "Two-step sign-in", &view)
+    user.render_with(status, "access/account_mfa.html", say("Two-step sign-in"), &view)
 }
 
 /// The page again with what was wrong; what another window changed meanwhile is said on the page as it is now.
@@ -332,7 +333,7 @@ async fn begin(user: PageUser, form: CheckedForm) -> Result<Response> {
 #[handler]
 async fn confirm(user: PageUser, form: CheckedForm) -> Result<Response> {
     match user.access.confirm_mfa(&user.by, user.session, form.get("code")).await {
-        Ok(codes) => show_codes(&user, codes, "Two-step sign-in is on"),
+        Ok(codes) => show_codes(&user, codes, say("Two-step sign-in is on")),
         Err(error) => failed(&user, error, confirm_form(), Sent::Confirm).await,
     }
 }
@@ -346,7 +347,7 @@ fn show_codes(user: &PageUser, codes: Vec<String>, title: &str) -> Result<Respon
 async fn renew_codes(user: PageUser, form: CheckedForm) -> Result<Response> {
     let (email, password) = (&user.shell.user.email, form.get("current_password"));
     match user.access.renew_recovery_codes(&user.by, email, password).await {
-        Ok(codes) => show_codes(&user, codes, "New recovery codes"),
+        Ok(codes) => show_codes(&user, codes, say("New recovery codes")),
         Err(error) => failed(&user, error, codes_form(), Sent::Codes).await,
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     db::TenantTx,
     error::{Error, OrInternal, Result},
     types::{SessionId, StaffId, line},
+    words::say,
 };
 
 /// So many passkeys one person has at most.
@@ -77,7 +78,7 @@ impl Access {
         by.must_have_proved()?;
         let begin = async |tx: &TenantTx| {
             if store::count_of(tx, staff).await?.0 >= MOST {
-                let detail = format!("Nobody has more than {MOST} passkeys: remove one first.");
+                let detail = say!("Nobody has more than {} passkeys: remove one first.", MOST);
                 return Err(Error::conflict("too_many_passkeys", detail));
             }
             let has = store::credential_ids(tx, staff, party.host()).await?;

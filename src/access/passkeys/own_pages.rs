@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     web::{Flash, Moment, RouteTable},
+    words::say,
 };
 
 /// Mounts the pages.
@@ -97,7 +98,7 @@ async fn rename(user: PageUser, id: Path<String>, form: CheckedForm) -> Result<R
 async fn remove(user: PageUser, id: Path<String>) -> Result<Response> {
     match user.access.remove_passkey(&user.by, id_of(&id)?).await {
         Ok(()) => {
-            let said = "The passkey counts no more. Remove it from the device as well.";
+            let said = say("The passkey counts no more. Remove it from the device as well.");
             Ok(user.then(PATH, &Flash::success(said)))
         }
         Err(error) => told(&user, error),

@@ -24,6 +24,7 @@ use crate::{
         RouteTable,
         parts::{Choice, address, counted},
     },
+    words::say,
 };
 
 const PATH: &str = "/roles/compare";
@@ -110,7 +111,7 @@ fn shown(compared: &Comparison, only: bool) -> Compared {
         a: head(&compared.a),
         b: head(&compared.b),
         differing: match differing {
-            0 => "Both hold the same rights.".to_owned(),
+            0 => say("Both hold the same rights.").to_owned(),
             n => format!("{}.", counted(n, "right differs", "rights differ")),
         },
         toggle_href: address(PATH, pairs),
@@ -146,5 +147,5 @@ async fn show(user: PageUser, asked: Query<Asked>, people: Data<&People>) -> poe
         only,
         compared,
     };
-    Ok(user.render("access/roles_compare.html", "Compare roles", &view)?)
+    Ok(user.render("access/roles_compare.html", say("Compare roles"), &view)?)
 }

@@ -7,6 +7,7 @@ use crate::{
     access::{by::By, right::Catalogue},
     error::{Error, Result},
     types::{Check, RoleId, line, optional_line},
+    words::say,
 };
 
 pub(super) const NAME_MAX_CHARS: usize = 50;
@@ -142,7 +143,7 @@ fn known_codes(check: &mut Check, catalogue: &Catalogue, codes: &[String]) -> Ve
             Some(permission) => known.push(permission.code.to_owned()),
             None => {
                 let shown: String = code.chars().take(60).collect();
-                check.wrong("permissions", "unknown_permission", format!("There is no permission {shown}."));
+                check.wrong("permissions", "unknown_permission", say!("There is no permission {}.", shown));
             }
         }
     }
@@ -174,6 +175,6 @@ pub fn must_hold<S: AsRef<str>>(by: &By, catalogue: &Catalogue, permissions: &[S
         .collect();
     Err(Error::forbidden(
         "beyond_own_rights",
-        format!("This needs rights that you do not have yourself: {}.", missing.join(", ")),
+        say!("This needs rights that you do not have yourself: {}.", missing.join(", ")),
     ))
 }

@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     types::RoleId,
     web::{Flash, Form, FormView, RouteTable},
+    words::say,
 };
 
 /// The pages of roles.
@@ -136,7 +137,7 @@ async fn list(user: PageUser, people: Data<&People>) -> poem::Result<Response> {
         can_create: user.by.require::<ManageRoles>().is_ok(),
         owner_role,
     };
-    Ok(user.render("access/roles_list.html", "Roles", &view)?)
+    Ok(user.render("access/roles_list.html", say("Roles"), &view)?)
 }
 
 fn choices(user: &PageUser, people: &People, held: &[String]) -> Vec<Category> {
@@ -188,7 +189,7 @@ fn ticked(form: &Form) -> Vec<String> {
 
 #[handler]
 async fn blank(user: PageUser, people: Data<&People>) -> poem::Result<Response> {
-    Ok(user.render("access/role_form.html", "New role", &form_page(&user, &people, None, &[]))?)
+    Ok(user.render("access/role_form.html", say("New role"), &form_page(&user, &people, None, &[]))?)
 }
 
 #[handler]
@@ -205,7 +206,7 @@ async fn create(user: PageUser, form: CheckedForm, people: Data<&People>) -> poe
         people.create_role(&user.by, &new).await
     };
     match made.await {
-        Ok(role) => Ok(user.then("/roles", &Flash::success(format!("The role {} was made.", role.name)))),
+        Ok(role) => Ok(user.then("/roles", &Flash::success(say!("The role {} was made.", role.name)))),
         Err(error) => {
             let mut page = form_page(&user, &people, None, &held);
             page.form = page.form.typed(&form);
@@ -216,7 +217,7 @@ async fn create(user: PageUser, form: CheckedForm, people: Data<&People>) -> poe
             Ok(user.render_with(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "access/role_form.html",
-                "New role",
+                say("New role"),
                 &page,
             )?)
         }
@@ -265,7 +266,7 @@ async fn change(
         people.change_role(&user.by, id, &changes).await
     };
     match made.await {
-        Ok(role) => Ok(user.then("/roles", &Flash::success(format!("The role {} was saved.", role.name)))),
+        Ok(role) => Ok(user.then("/roles", &Flash::success(say!("The role {} was saved.", role.name)))),
         Err(error) => {
             let mut page = form_page(&user, &people, Some(&role), &held);
             page.form = page.form.typed(&form);
@@ -289,8 +290,11 @@ async fn change_owner_mfa(
 ) -> poem::Result<Response> {
     let wanted = form.get("requires_mfa") == "true";
     let changes = RoleChanges::default().requiring_mfa(Some(wanted));
-    let saved =
-        if wanted { "Owners sign in with a second step now." } else { "Owners choose for themselves now." };
+    let saved = if wanted {
+        say("Owners sign in with a second step now.")
+    } else {
+        say("Owners choose for themselves now.")
+    };
     match people.change_role(&user.by, id_of(&id)?, &changes).await {
         Ok(_) => Ok(user.then("/roles", &Flash::success(saved))),
         Err(error) => refused(&user, "/roles", error),
@@ -321,8 +325,8 @@ async fn switch(user: &PageUser, people: &People, id: &str, is_active: bool) -> 
     let id = id_of(id)?;
     match people.change_role(&user.by, id, &RoleChanges::switched(is_active)).await {
         Ok(role) => {
-            let (word, undo) = if is_active { ("on", "disable") } else { ("off", "enable") };
-            let flash = Flash::success(format!("The role {} was switched {word}.", role.name));
+            let (word, undo) = if is_active { (say("on"), "disable") } else { (say("off"), "enable") };
+            let flash = Flash::success(say!("The role {} was switched {}.", role.name, word));
             Ok(user.then(&path_of(id), &flash.with_undo(format!("{}/{undo}", path_of(id)))))
         }
         Err(error) => refused(user, &path_of(id), error),
@@ -333,7 +337,7 @@ async fn switch(user: &PageUser, people: &People, id: &str, is_active: bool) -> 
 async fn delete(user: PageUser, id: Path<String>, people: Data<&People>) -> poem::Result<Response> {
     let id = id_of(&id)?;
     match people.delete_role(&user.by, id).await {
-        Ok(role) => Ok(user.then("/roles", &Flash::success(format!("The role {} was deleted.", role.name)))),
+        Ok(role) => Ok(user.then("/roles", &Flash::success(say!("The role {} was deleted.", role.name)))),
         Err(error) => refused(&user, &path_of(id), error),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::{Limit, RoleId, line},
+    words::say,
 };
 
 /// One page of roles by name, where the next one begins, and how many there are when that was asked.
@@ -31,7 +32,7 @@ pub async fn list_roles(
 pub async fn create_role(tx: &TenantTx, by: &By, catalogue: &Catalogue, new: &NewRole) -> Result<Role> {
     must_hold(by, catalogue, &new.permissions)?;
     if store::count_roles(tx).await? >= store::ROLES_MAX {
-        return Err(Error::conflict("too_many_roles", format!("There can be {} roles.", store::ROLES_MAX)));
+        return Err(Error::conflict("too_many_roles", say!("There can be {} roles.", store::ROLES_MAX)));
     }
     let id = RoleId::new();
     store::insert_role(tx, id, new).await?;

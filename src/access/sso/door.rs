@@ -28,6 +28,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::{EmailAddress, StaffId},
+    words::say,
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -107,7 +108,7 @@ impl AtDoor {
         };
         let claims = match self.believed_claims(&sso, &attempt, back).await? {
             Ok(claims) => claims,
-            Err(why) => return self.refuse("", &format!("The issuer's answer does not count: {why}")).await,
+            Err(why) => return self.refuse("", &say!("The issuer's answer does not count: {}", why)).await,
         };
         let settle = async |tx: &TenantTx| self.settle(tx, &sso, &claims, old).await;
         // A new person, or one whose stays are known to caches.

@@ -21,6 +21,7 @@ use crate::{
     },
     error::{Error, Result},
     web::{Flash, Host, RouteTable, see_other},
+    words::say,
 };
 
 const SIGN_IN: &str = "People sign in here.";
@@ -91,7 +92,7 @@ async fn come(request: &Request, door: AtDoor, query: Query<BackQuery>) -> Resul
     let fits = [&query.state, &query.code, &query.iss].iter().all(|value| value.len() <= VALUE_MAX_CHARS);
     let cookie = door.access.read_cookie(request, COOKIE).unwrap_or_default();
     let mut response = if !query.error.is_empty() || !fits {
-        to_sign_in(&door, "The issuer did not sign you in.")
+        to_sign_in(&door, say("The issuer did not sign you in."))
     } else {
         let redirect_uri = address_of(&door, &host);
         let back = Back {
@@ -124,7 +125,7 @@ async fn forget(user: PageUser, id: Path<String>, people: Data<&People>) -> poem
     let id = id_of(&id)?;
     match people.forget_sso(&user.by, id).await {
         Ok(member) => {
-            let said = format!("Single sign-on knows {} no more.", member.name);
+            let said = say!("Single sign-on knows {} no more.", member.name);
             Ok(user.then(&path_of(id), &Flash::success(said)))
         }
         Err(error) => refused(&user, &path_of(id), error),

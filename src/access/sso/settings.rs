@@ -16,6 +16,7 @@ use crate::{
     secrets::DataKeys,
     tenancy::plans::Feature,
     types::{Check, RoleId, Wrong, line},
+    words::say,
 };
 
 pub const TABLE: &str = "sso";
@@ -48,9 +49,9 @@ impl Preset {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Google => "Google",
-            Self::Microsoft => "Microsoft",
-            Self::Other => "Another issuer",
+            Self::Google => say("Google"),
+            Self::Microsoft => say("Microsoft"),
+            Self::Other => say("Another issuer"),
         }
     }
 
@@ -175,7 +176,7 @@ impl NewSso {
         let client_id = check.field("client_id", line(typed.client_id, CLIENT_MAX_CHARS));
         let secret = typed.secret.trim();
         if secret.chars().count() > SECRET_MAX_CHARS {
-            check.wrong("client_secret", "too_long", format!("At most {SECRET_MAX_CHARS} characters."));
+            check.wrong("client_secret", "too_long", say!("At most {} characters.", SECRET_MAX_CHARS));
         }
         let domains = check.field("domains", domains(&typed.domains));
         if typed.is_required && !typed.is_on {
@@ -212,10 +213,10 @@ fn domains(typed: &[String]) -> std::result::Result<Vec<String>, Wrong> {
         labels && one.contains('.') && one.len() <= 253
     };
     match all.iter().find(|one| !is_domain(one)) {
-        Some(odd) => Err(Wrong::new("no_domain", format!("{odd} is no domain."))),
+        Some(odd) => Err(Wrong::new("no_domain", say!("{} is no domain.", odd))),
         None if all.is_empty() => Err(Wrong::new("required", "Name the domains of your staff's addresses.")),
         None if all.len() > DOMAINS_MAX => {
-            Err(Wrong::new("too_many", format!("At most {DOMAINS_MAX} domains.")))
+            Err(Wrong::new("too_many", say!("At most {} domains.", DOMAINS_MAX)))
         }
         None => Ok(all),
     }

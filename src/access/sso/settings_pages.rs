@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     types::RoleId,
     web::{Flash, Form, FormView, Host, RouteTable, parts::Choice},
+    words::say,
 };
 
 const PATH: &str = "/settings/sso";
@@ -74,7 +75,7 @@ async fn page(
         is_proved: user.by.must_have_proved().is_ok(),
         form: form.unwrap_or_else(|| form_of(sso.as_ref())),
     };
-    user.render_with(status, "access/settings_sso.html", "Single sign-on", &view)
+    user.render_with(status, "access/settings_sso.html", say("Single sign-on"), &view)
 }
 
 #[handler]
@@ -113,7 +114,8 @@ async fn save(
     let decided = async { user.access.decide_sso(&user.by, &typed(&form)?).await };
     match decided.await {
         Ok(sso) => {
-            let said = if sso.is_on { "Single sign-on is on." } else { "Saved. Single sign-on is off." };
+            let said =
+                if sso.is_on { say("Single sign-on is on.") } else { say("Saved. Single sign-on is off.") };
             Ok(user.then(PATH, &Flash::success(said)))
         }
         Err(error @ (Error::Invalid(_) | Error::Conflict { .. })) => {

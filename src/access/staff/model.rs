@@ -9,6 +9,7 @@ use crate::{
     access::{by::By, right::Catalogue, roles::may_grant},
     error::{Error, FieldError, Result},
     types::{Check, EmailAddress, FileId, RoleId, StaffId, line},
+    words::say,
 };
 
 const NAME_MAX_CHARS: usize = 100;
@@ -138,7 +139,7 @@ impl StaffChanges {
         }
         if let Some(role_ids) = role_ids {
             if role_ids.len() > ROLES_MAX {
-                check.wrong("role_ids", "too_many", format!("At most {ROLES_MAX} roles."));
+                check.wrong("role_ids", "too_many", say!("At most {} roles.", ROLES_MAX));
             }
             changes.role_ids = Some(distinct(role_ids));
         }
@@ -156,7 +157,7 @@ fn wrong_roles(role_ids: &[Uuid]) -> Option<FieldError> {
         return Some(no_role());
     }
     let too_many = role_ids.len() > ROLES_MAX;
-    too_many.then(|| FieldError::new("role_ids", "too_many", format!("At most {ROLES_MAX} roles.")))
+    too_many.then(|| FieldError::new("role_ids", "too_many", say!("At most {} roles.", ROLES_MAX)))
 }
 
 /// Somebody without any role could sign in and do nothing.

@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     types::{RoleId, SessionId},
     web::{Flash, FormView, RouteTable, parts},
+    words::say,
 };
 
 /// Mounts them.
@@ -60,7 +61,7 @@ async fn page(
         roles: roles.map(|role| RoleOption { value: role.id.to_string(), label: role.name }).collect(),
         form,
     };
-    user.render_with(status, "access/staff_ownership.html", "Hand the ownership over", &view)
+    user.render_with(status, "access/staff_ownership.html", say("Hand the ownership over"), &view)
 }
 
 fn blank(member: &Member) -> FormView {
@@ -88,7 +89,7 @@ async fn transfer(
         people.transfer_ownership(&user.by, member.id, role, form.get("current_password")).await
     };
     match made.await {
-        Ok(heir) => Ok(user.then("/account", &Flash::success(format!("{} is the owner now.", heir.name)))),
+        Ok(heir) => Ok(user.then("/account", &Flash::success(say!("{} is the owner now.", heir.name)))),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. })) => {
             let role = form.get("role_id").to_owned();
             let shown = blank(&member).with("role_id", role).failed(error)?;
@@ -107,7 +108,7 @@ async fn end_session(
     let (id, session) = (id_of(&path.0.0)?, parts::id_of::<SessionId>(&path.0.1, "session")?);
     match people.end_session_of(&user.by, id, session).await {
         Ok(member) => {
-            Ok(user.then(&path_of(id), &Flash::success(format!("{} was signed out there.", member.name))))
+            Ok(user.then(&path_of(id), &Flash::success(say!("{} was signed out there.", member.name))))
         }
         Err(error) => refused(&user, &path_of(id), error),
     }
@@ -118,8 +119,7 @@ async fn end_sessions(user: PageUser, id: Path<String>, people: Data<&People>) -
     let id = id_of(&id)?;
     match people.end_sessions_of(&user.by, id).await {
         Ok(member) => {
-            Ok(user
-                .then(&path_of(id), &Flash::success(format!("{} was signed out everywhere.", member.name))))
+            Ok(user.then(&path_of(id), &Flash::success(say!("{} was signed out everywhere.", member.name))))
         }
         Err(error) => refused(&user, &path_of(id), error),
     }

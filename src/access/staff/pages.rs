@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     types::{Cursor, Limit, StaffId},
     web::{Flash, Form, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -221,10 +222,10 @@ async fn list(user: PageUser, query: Query<ListQuery>, people: Data<&People>) ->
         q: query.q.clone(),
         state: state.to_owned(),
         tabs: vec![
-            tab("All", "", active + disabled),
-            tab("Active", "active", active),
-            tab("Invited", "invited", invited),
-            tab("Disabled", "disabled", disabled),
+            tab(say("All"), "", active + disabled),
+            tab(say("Active"), "active", active),
+            tab(say("Invited"), "invited", invited),
+            tab(say("Disabled"), "disabled", disabled),
         ],
         pager: Pager {
             prev_href: None,
@@ -235,7 +236,7 @@ async fn list(user: PageUser, query: Query<ListQuery>, people: Data<&People>) ->
         staff: members.into_iter().map(|member| line_of(&user, member)).collect(),
         can_create: user.by.require::<ManageStaff>().is_ok(),
     };
-    Ok(user.render("access/staff_list.html", "Staff", &view)?)
+    Ok(user.render("access/staff_list.html", say("Staff"), &view)?)
 }
 
 fn line_of(user: &PageUser, member: Member) -> StaffLine {
@@ -272,7 +273,7 @@ async fn stays_of(user: &PageUser, people: &People, member: &Member) -> Result<V
     let stays = people.sessions_of(&user.by, member.id).await?.into_iter().map(|stay| StayLine {
         end_action: format!("{path}/sessions/{}/end", stay.id),
         device: device_of(stay.user_agent.as_deref().unwrap_or_default()),
-        address: stay.address.unwrap_or_else(|| "unknown address".to_owned()),
+        address: stay.address.unwrap_or_else(|| say("unknown address").to_owned()),
         last_seen: Moment::at(stay.last_seen_at, zone),
     });
     Ok(stays.collect())
@@ -373,7 +374,7 @@ async fn form_again(
         page.form = page.form.with("send_mail", "");
     }
     page.form = page.form.failed(error)?;
-    let title = member.map_or("Add staff", |member| member.name.as_str());
+    let title = member.map_or(say("Add staff"), |member| member.name.as_str());
     user.render_with(StatusCode::UNPROCESSABLE_ENTITY, "access/staff_form.html", title, &page)
 }
 
@@ -389,7 +390,7 @@ fn ticked_roles(form: &Form) -> Result<Vec<Uuid>> {
 #[handler]
 async fn blank(user: PageUser, people: Data<&People>) -> poem::Result<Response> {
     let page = form_page(&user, &people, None).await?;
-    Ok(user.render("access/staff_form.html", "Add staff", &page)?)
+    Ok(user.render("access/staff_form.html", say("Add staff"), &page)?)
 }
 
 #[handler]
@@ -401,10 +402,10 @@ async fn create(user: PageUser, form: CheckedForm, people: Data<&People>) -> poe
     };
     match made.await {
         Ok((member, Some(link))) => {
-            let title = format!("{} was added", member.name);
+            let title = say!("{} was added", member.name);
             Ok(show_link(&user, &title, &member, &link)?)
         }
-        Ok((member, None)) => Ok(user.then("/staff", &Flash::success(format!("{} was added.", member.name)))),
+        Ok((member, None)) => Ok(user.then("/staff", &Flash::success(say!("{} was added.", member.name)))),
         Err(error) => Ok(form_again(&user, &people, None, &form, error).await?),
     }
 }
@@ -456,7 +457,7 @@ async fn change(
         people.change_staff(&user.by, id, &changes).await
     };
     match made.await {
-        Ok(member) => Ok(user.then("/staff", &Flash::success(format!("{} was saved.", member.name)))),
+        Ok(member) => Ok(user.then("/staff", &Flash::success(say!("{} was saved.", member.name)))),
         Err(error) => Ok(form_again(&user, &people, Some(&member), &form, error).await?),
     }
 }
@@ -488,7 +489,7 @@ async fn reset_link(user: PageUser, id: Path<String>, people: Data<&People>) -> 
     let id = id_of(&id)?;
     match people.issue_reset_link(&user.by, id, false).await {
         Ok((member, link)) => {
-            let title = format!("A new link for {}", member.name);
+            let title = say!("A new link for {}", member.name);
             Ok(show_link(&user, &title, &member, &link)?)
         }
         Err(error) => refused(&user, &path_of(id), error),
@@ -504,7 +505,7 @@ async fn resend_invitation(
     let id = id_of(&id)?;
     match people.resend_invitation(&user.by, id, true).await {
         Ok((member, link)) => {
-            Ok(show_link(&user, &format!("{} is invited again", member.name), &member, &link)?)
+            Ok(show_link(&user, &say!("{} is invited again", member.name), &member, &link)?)
         }
         Err(error) => refused(&user, &path_of(id), error),
     }
@@ -519,7 +520,7 @@ async fn revoke_invitation(
     let id = id_of(&id)?;
     match people.revoke_invitation(&user.by, id).await {
         Ok(member) => {
-            let said = format!("The invitation of {} was revoked.", member.name);
+            let said = say!("The invitation of {} was revoked.", member.name);
             Ok(user.then("/staff?state=invited", &Flash::success(said)))
         }
         Err(error) => refused(&user, &path_of(id), error),
@@ -531,7 +532,7 @@ async fn remove_mfa(user: PageUser, id: Path<String>, people: Data<&People>) -> 
     let id = id_of(&id)?;
     match people.remove_mfa(&user.by, id).await {
         Ok(member) => {
-            let said = format!("{} signs in with the password alone now, and was signed out.", member.name);
+            let said = say!("{} signs in with the password alone now, and was signed out.", member.name);
             Ok(user.then(&path_of(id), &Flash::success(said)))
         }
         Err(error) => refused(&user, &path_of(id), error),

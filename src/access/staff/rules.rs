@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     tenancy::plans::{Metric, must_fit},
     types::{RoleId, StaffId},
+    words::say,
 };
 
 /// Adds a person, who has no password yet.
@@ -165,7 +166,7 @@ fn must_give(by: &By, catalogue: &Catalogue, role: &HeldRole) -> Result<()> {
     } else {
         Error::forbidden(
             "beyond_own_rights",
-            format!("The role {} holds rights that you do not have yourself.", role.name),
+            say!("The role {} holds rights that you do not have yourself.", role.name),
         )
     })
 }

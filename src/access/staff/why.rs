@@ -1,6 +1,7 @@
 //! Why somebody may do something, or may not. Pure.
 
 use super::model::{HeldRole, Member};
+use crate::words::say;
 use crate::{access::right::Permission, tenancy::Status};
 
 /// What decides, and in which roles it lies.
@@ -27,17 +28,17 @@ fn refused(reason: &'static str, detail: String, roles: Vec<String>) -> Decided 
 pub fn decided(member: &Member, status: Status, right: Option<&Permission>) -> Decided {
     let name = &member.name;
     let Some(right) = right else {
-        return refused("unknown_right", "There is no such right.".into(), Vec::new());
+        return refused("unknown_right", say("There is no such right.").into(), Vec::new());
     };
     if status != Status::Active {
-        let detail = format!("This provider is {}: nobody works here.", status.as_str());
+        let detail = say!("This provider is {}: nobody works here.", status.as_str());
         return refused("tenant_not_active", detail, Vec::new());
     }
     if !member.is_active {
-        return refused("staff_disabled", format!("{name} is switched off."), Vec::new());
+        return refused("staff_disabled", say!("{} is switched off.", name), Vec::new());
     }
     if !member.has_accepted {
-        let detail = format!("{name} is invited, and has not accepted the invitation yet.");
+        let detail = say!("{} is invited, and has not accepted the invitation yet.", name);
         return refused("invitation_open", detail, Vec::new());
     }
     let holds = |role: &&HeldRole| role.is_owner || role.permissions.iter().any(|code| code == right.code);
@@ -45,23 +46,24 @@ pub fn decided(member: &Member, status: Status, right: Option<&Permission>) -> D
     if giving.is_empty() {
         let off = names(member.roles.iter().filter(|role| !role.is_active).filter(holds));
         if off.is_empty() {
-            return refused("no_role", format!("No role of {name} has \"{}\".", right.label), off);
+            return refused("no_role", say!("No role of {} has \"{}\".", name, right.label), off);
         }
-        let detail = format!("It lies in {}, which is switched off.", off.join(", "));
+        let detail = say!("It lies in {}, which is switched off.", off.join(", "));
         return refused("role_off", detail, off);
     }
     let asking = names(member.roles.iter().filter(|role| role.is_active && role.requires_mfa));
     if !asking.is_empty() && !member.has_mfa {
-        let detail = format!(
-            "{} asks for a second step, and {name} has not set one up: until then nothing opens.",
-            asking.join(", ")
+        let detail = say!(
+            "{} asks for a second step, and {} has not set one up: until then nothing opens.",
+            asking.join(", "),
+            name
         );
         return refused("second_step_missing", detail, asking);
     }
     let reason = if member.is_owner_now() { "owner" } else { "role" };
     let detail = match reason {
-        "owner" => format!("{name} is an owner, and may do everything."),
-        _ => format!("It is given by {}.", giving.join(", ")),
+        "owner" => say!("{} is an owner, and may do everything.", name),
+        _ => say!("It is given by {}.", giving.join(", ")),
     };
     Decided { is_allowed: true, reason, detail, roles: giving }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::why::Decided;
 use crate::access::{guard::PageUser, people::People};
+use crate::words::say;
 
 /// The question with every right to ask about, and its answer.
 #[derive(Serialize)]
@@ -36,10 +37,10 @@ pub fn why_view(user: &PageUser, people: &People, asked: &str, decided: Option<D
     user.by.require::<crate::access::roles::ViewRoles>().ok()?;
     let mut groups: Vec<Group> = Vec::new();
     for right in people.catalogue().all() {
-        let choice = RightChoice { value: right.code, label: right.label };
-        match groups.iter_mut().find(|group| group.name == right.category) {
+        let choice = RightChoice { value: right.code, label: say(right.label) };
+        match groups.iter_mut().find(|group| group.name == say(right.category)) {
             Some(group) => group.rights.push(choice),
-            None => groups.push(Group { name: right.category, rights: vec![choice] }),
+            None => groups.push(Group { name: say(right.category), rights: vec![choice] }),
         }
     }
     let answer = decided.map(|decided| AnswerView { is_allowed: decided.is_allowed, detail: decided.detail });

@@ -21,6 +21,7 @@ use crate::{
         parts::{Choice, id_of},
         see_other,
     },
+    words::say,
 };
 
 const PATH: &str = "/settings/support";
@@ -110,13 +111,13 @@ async fn page(user: &PageUser, status: StatusCode, form: FormView) -> Result<Res
             .map(|visit| visit_of(visit, zone))
             .collect(),
         kinds: vec![
-            Choice::new("read", "Read-only – they look and change nothing"),
-            Choice::new("full", "Full – they may change things, but not people, roles and keys"),
+            Choice::new("read", say("Read-only – they look and change nothing")),
+            Choice::new("full", say("Full – they may change things, but not people, roles and keys")),
         ],
         hours_max: HOURS_MAX,
         form,
     };
-    user.render_with(status, "portal/settings_support.html", "Support access", &view)
+    user.render_with(status, "portal/settings_support.html", say("Support access"), &view)
 }
 
 #[handler]
@@ -129,8 +130,8 @@ async fn allow(user: PageUser, form: CheckedForm) -> Result<Response> {
     let is_allowed = form.get("allowed") == "true";
     user.access.allow_support(&user.by, is_allowed).await?;
     let said = match is_allowed {
-        true => "Support access is on. Nobody is let in before you open a grant.",
-        false => "Support access is off. Whoever was in is out.",
+        true => say("Support access is on. Nobody is let in before you open a grant."),
+        false => say("Support access is off. Whoever was in is out."),
     };
     Ok(user.then(PATH, &Flash::success(said)))
 }
@@ -175,7 +176,7 @@ async fn show_entry(
     form: FormView,
 ) -> Result<Response> {
     let brand = door.access.brand(&door.tenant).await?;
-    let bare = Bare { status, template: "access/support_enter.html", title: "Support" };
+    let bare = Bare { status, template: "access/support_enter.html", title: say("Support") };
     visitor.render(&door.access, bare, Some(brand), &EntryPage { form })
 }
 

@@ -22,6 +22,7 @@ use crate::{
     tenancy::Tenant,
     types::{Check, Wrong, line},
     web::Moment,
+    words::say,
 };
 
 /// What the cookie of a stay under a grant begins with: it is looked up elsewhere than those of staff.
@@ -55,8 +56,8 @@ impl Kind {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Read => "Read-only",
-            Self::Full => "Full",
+            Self::Read => say("Read-only"),
+            Self::Full => say("Full"),
         }
     }
 
@@ -143,8 +144,8 @@ impl NewGrant {
         let kind =
             Kind::parse(kind).ok_or_else(|| Wrong::new("unknown_kind", "Choose read-only or full access."));
         let hours = hours.trim().parse().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
-        let hours = hours
-            .ok_or_else(|| Wrong::new("out_of_range", format!("Between 1 and {HOURS_MAX} whole hours.")));
+        let hours =
+            hours.ok_or_else(|| Wrong::new("out_of_range", say!("Between 1 and {} whole hours.", HOURS_MAX)));
         let kind = check.field("kind", kind);
         let hours = check.field("hours", hours);
         let reason = check.field("reason", line(reason, REASON_MAX_CHARS));

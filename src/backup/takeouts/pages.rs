@@ -20,6 +20,7 @@ use crate::{
         Flash, FormView, Moment, RouteTable,
         parts::{Choice, grouped, id_of, size_text},
     },
+    words::say,
 };
 
 const PATH: &str = "/settings/takeouts";
@@ -52,17 +53,17 @@ struct Row {
 fn row_of(takeout: Takeout, zone: chrono_tz::Tz) -> Row {
     let is_there = takeout.status == Status::Made;
     let (word, tone) = match takeout.status {
-        Status::Waiting => ("Being made", "info"),
-        Status::Made => ("Ready", "success"),
-        Status::Failed => ("Failed", "error"),
-        Status::Gone => ("Removed", "neutral"),
+        Status::Waiting => (say("Being made"), "info"),
+        Status::Made => (say("Ready"), "success"),
+        Status::Failed => (say("Failed"), "error"),
+        Status::Gone => (say("Removed"), "neutral"),
     };
     let size = takeout.size_bytes.zip(takeout.rows);
     let about = size.map(|(bytes, rows)| format!("{}, {} rows", size_text(bytes), grouped(rows)));
     Row {
         kind: match takeout.kind {
-            Kind::Readable => "Readable file",
-            Kind::Archive => "Archive to move",
+            Kind::Readable => say("Readable file"),
+            Kind::Archive => say("Archive to move"),
         },
         asked: Moment::at(takeout.asked_at, zone),
         asked_by: takeout.asked_by,
@@ -96,12 +97,12 @@ async fn page(user: &PageUser, takeouts: &Takeouts, status: StatusCode, form: Fo
         takeouts: found.into_iter().map(|takeout| row_of(takeout, zone)).collect(),
         is_proved: user.by.must_have_proved().is_ok(),
         kinds: vec![
-            Choice::new("readable", "Readable file – CSV, JSON and your files"),
-            Choice::new("archive", "Archive – to move to another deployment"),
+            Choice::new("readable", say("Readable file – CSV, JSON and your files")),
+            Choice::new("archive", say("Archive – to move to another deployment")),
         ],
         form,
     };
-    user.render_with(status, "portal/settings_takeouts.html", "Your data", &view)
+    user.render_with(status, "portal/settings_takeouts.html", say("Your data"), &view)
 }
 
 fn empty_form() -> FormView {

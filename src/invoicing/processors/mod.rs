@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     outbound::{Answer, Request},
     types::amount,
+    words::say,
 };
 
 /// What is to be paid, and where the payer comes back to.
@@ -120,8 +121,7 @@ pub fn name_of(code: &str) -> &'static str {
 }
 
 fn base_of(key: &'static str, text: &str) -> Result<Url> {
-    Url::parse(text)
-        .map_err(|_odd| Error::invalid(key, "not_an_address", format!("{key} is not an address.")))
+    Url::parse(text).map_err(|_odd| Error::invalid(key, "not_an_address", say!("{} is not an address.", key)))
 }
 
 /// Hundredths, as both count.

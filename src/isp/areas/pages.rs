@@ -19,6 +19,7 @@ use crate::{
     types::{AreaId, Cursor, Limit},
     web::parts::{Column, Pager, Tab, address, counted, grouped, id_of, shown},
     web::{Flash, Form, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/areas";
@@ -162,12 +163,12 @@ fn columns(q: &str, state: &str, sort: AreaSort) -> Columns {
         Column { label: label.to_owned(), href: href(q, state, next.as_str()), sort: now }
     };
     Columns {
-        name: sorted("Name", AreaSort::Name),
-        code: sorted("Code", AreaSort::Code),
-        active: Column::plain("Active customers"),
-        total: Column::plain("Customers"),
-        created: sorted("Created", AreaSort::Created),
-        status: Column::plain("Status"),
+        name: sorted(say("Name"), AreaSort::Name),
+        code: sorted(say("Code"), AreaSort::Code),
+        active: Column::plain(say("Active customers")),
+        total: Column::plain(say("Customers")),
+        created: sorted(say("Created"), AreaSort::Created),
+        status: Column::plain(say("Status")),
     }
 }
 
@@ -219,9 +220,9 @@ async fn list_areas(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -
     let (word, word_plural) = words(&user);
     let view = ListPage {
         tabs: vec![
-            tab("All", "", all),
-            tab("Active", "active", active),
-            tab("Inactive", "inactive", all - active),
+            tab(say("All"), "", all),
+            tab(say("Active"), "active", active),
+            tab(say("Inactive"), "inactive", all - active),
         ],
         columns: columns(&q, state, sort),
         pager: Pager {
@@ -247,7 +248,7 @@ fn empty_form() -> FormView {
 
 fn new_page(user: &PageUser, status: StatusCode, form: FormView) -> Result<Response> {
     let (word, word_plural) = words(user);
-    let title = format!("New {}", word.to_lowercase());
+    let title = say!("New {}", word.to_lowercase());
     let view = FormPage { word, word_plural, area: None, can_edit: true, can_delete: false, form };
     user.render_with(status, "areas/form.html", &title, &view)
 }
@@ -274,7 +275,7 @@ async fn add_area(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Res
         Err(error) => Err(error),
     };
     match added {
-        Ok(area) => Ok(user.then(PATH, &Flash::success(format!("{} was added.", area.name)))),
+        Ok(area) => Ok(user.then(PATH, &Flash::success(say!("{} was added.", area.name)))),
         Err(error) => {
             let shown = typed(empty_form(), &form).failed(error)?;
             Ok(new_page(&user, StatusCode::UNPROCESSABLE_ENTITY, shown)?)
@@ -362,7 +363,7 @@ async fn change_area(
         Err(error) => Err(error),
     };
     match changed {
-        Ok(area) => Ok(user.then(PATH, &Flash::success(format!("{} was saved.", area.name)))),
+        Ok(area) => Ok(user.then(PATH, &Flash::success(say!("{} was saved.", area.name)))),
         Err(error) => {
             let shown = typed(FormView::empty(format!("{PATH}/{id}"), &FIELDS), &form).failed(error)?;
             Ok(page_of(&user, &db, id, Some((StatusCode::UNPROCESSABLE_ENTITY, shown))).await?)
@@ -384,12 +385,12 @@ async fn delete_area(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> p
         })
         .await?;
     let said = match (removal, kept) {
-        (Removal::Deleted, _) => format!("{name} was deleted."),
+        (Removal::Deleted, _) => say!("{} was deleted.", name),
         (Removal::SwitchedOff, 0) => {
-            format!("{name} was switched off, not deleted: deleted customers belong to it and may come back.")
+            say!("{} was switched off, not deleted: deleted customers belong to it and may come back.", name)
         }
         (Removal::SwitchedOff, n) => {
-            format!("{name} was switched off, not deleted: it has {}.", counted(n, "customer", "customers"))
+            say!("{} was switched off, not deleted: it has {}.", name, counted(n, "customer", "customers"))
         }
     };
     Ok(user.then(PATH, &Flash::success(said)))

@@ -22,6 +22,7 @@ use crate::{
     },
     tenancy::Tenant,
     types::{CustomerId, amount::grouped},
+    words::say,
 };
 
 /// Customers, as [`Directory`] asks for them.
@@ -50,15 +51,15 @@ impl Directory for Audience {
             let Some(part) = Part::of(segment) else { return Ok(None) };
             let of = |name: Option<String>, what: &str| name.map(|name| format!("{what} {name}"));
             Ok(match part {
-                Part::All => Some("All customers".to_owned()),
+                Part::All => Some(say("All customers").to_owned()),
                 Part::Customer(id) => store::customer_name(tx, id).await?,
-                Part::Area(id) => of(store::area_name(tx, id).await?, "Customers of"),
-                Part::Plan(id) => of(store::plan_name(tx, id).await?, "Customers with"),
-                Part::Nap(id) => of(store::nap_name(tx, id).await?, "Customers on"),
-                Part::Expiring(0) => Some("Expiring today".to_owned()),
-                Part::Expiring(1) => Some("Expiring within 1 day".to_owned()),
-                Part::Expiring(days) => Some(format!("Expiring within {days} days")),
-                Part::Overdue => Some("Overdue".to_owned()),
+                Part::Area(id) => of(store::area_name(tx, id).await?, say("Customers of")),
+                Part::Plan(id) => of(store::plan_name(tx, id).await?, say("Customers with")),
+                Part::Nap(id) => of(store::nap_name(tx, id).await?, say("Customers on")),
+                Part::Expiring(0) => Some(say("Expiring today").to_owned()),
+                Part::Expiring(1) => Some(say("Expiring within 1 day").to_owned()),
+                Part::Expiring(days) => Some(say!("Expiring within {} days", days)),
+                Part::Overdue => Some(say("Overdue").to_owned()),
             })
         }
         .boxed()

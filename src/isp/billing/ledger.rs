@@ -13,6 +13,7 @@ use crate::{
     db::TenantTx,
     error::Result,
     types::{Cursor, CustomerId, LedgerEntryId, Limit, PaymentId, RefundId, SubscriptionId},
+    words::say,
 };
 
 /// Why a balance moved.
@@ -46,11 +47,11 @@ impl EntryKind {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Charge => "Charge",
-            Self::Payment => "Payment",
-            Self::Void => "Void",
-            Self::Refund => "Refund",
-            Self::Credit => "Credit",
+            Self::Charge => say("Charge"),
+            Self::Payment => say("Payment"),
+            Self::Void => say("Void"),
+            Self::Refund => say("Refund"),
+            Self::Credit => say("Credit"),
         }
     }
 

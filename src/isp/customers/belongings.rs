@@ -5,6 +5,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::CustomerId,
+    words::say,
 };
 
 const END_STAYS: &str = "DELETE FROM subscriber_session WHERE login_id IN \
@@ -54,7 +55,7 @@ pub async fn check_mergeable(tx: &TenantTx, from: CustomerId, name: &str) -> Res
         .await?;
     if row.get(0) {
         let detail =
-            format!("{name} has periods or payments. Merge the other customer into this one instead.");
+            say!("{} has periods or payments. Merge the other customer into this one instead.", name);
         return Err(Error::conflict("has_books", detail));
     }
     Ok(())
@@ -77,7 +78,7 @@ pub async fn check_deletable(tx: &TenantTx, ids: &[CustomerId]) -> Result<()> {
             let (name, status): (String, String) = (row.get(0), row.get(1));
             Err(Error::conflict(
                 "has_installation",
-                format!("{name} has an installation that is {status}. Terminate it first."),
+                say!("{} has an installation that is {}. Terminate it first.", name, status),
             ))
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     tenancy::Tenant,
     types::AreaId,
     web::sheet::{Format, Sheet},
+    words::say,
 };
 
 /// A file has at most so many customers.
@@ -65,7 +66,7 @@ pub async fn export(db: &Db, by: &By, order: Order) -> Result<Sheet> {
         let total = list::count(tx, &order.filter).await?.total();
         if total > MOST {
             let detail =
-                format!("A file has at most {MOST} customers, and this list has {total}. Narrow it.");
+                say!("A file has at most {} customers, and this list has {}. Narrow it.", MOST, total);
             return Err(Error::invalid("q", "too_many", detail));
         }
         let label = format!("{total} customers");

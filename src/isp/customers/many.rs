@@ -19,6 +19,7 @@ use crate::{
     error::{Error, Result},
     isp::areas,
     types::{AreaId, CustomerId},
+    words::say,
 };
 
 /// One statement works on so many customers.
@@ -104,7 +105,7 @@ pub async fn change_many(tx: &TenantTx, by: &By, chosen: &Chosen, action: Action
                     return Err(Error::invalid(
                         "filter",
                         "too_many",
-                        format!("At most {MOST} customers can be changed at once. Narrow the filter."),
+                        say!("At most {} customers can be changed at once. Narrow the filter.", MOST),
                     ));
                 }
                 change_batch(tx, by, found, action, &mut outcome).await?;
@@ -228,7 +229,7 @@ async fn lock_deleted(tx: &TenantTx, ids: &[CustomerId]) -> Result<Vec<Customer>
     if let Some(at) = found.iter().position(|customer| customer.merged_into.is_some()) {
         return Err(Error::conflict(
             "merged",
-            format!(
+            say!(
                 "{} was merged into another customer.",
                 found.get(at).map(|c| c.details.name()).unwrap_or_default()
             ),

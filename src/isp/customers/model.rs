@@ -13,6 +13,7 @@ use crate::{
         optional_text,
     },
     web::parts::Choice,
+    words::say,
 };
 
 pub const NAME_MAX: usize = 100;
@@ -50,10 +51,10 @@ impl Status {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Active => "Active",
-            Self::Inactive => "Inactive",
-            Self::Suspended => "Suspended",
-            Self::Terminated => "Terminated",
+            Self::Active => say("Active"),
+            Self::Inactive => say("Inactive"),
+            Self::Suspended => say("Suspended"),
+            Self::Terminated => say("Terminated"),
         }
     }
 
@@ -113,7 +114,7 @@ pub fn transition(from: Status, to: Status) -> Result<Option<&'static Transition
     TRANSITIONS.iter().find(|step| step.from == from && step.to == to).map(Some).ok_or_else(|| {
         Error::conflict(
             "transition_refused",
-            format!("A customer who is {} cannot become {}.", from.as_str(), to.as_str()),
+            say!("A customer who is {} cannot become {}.", from.as_str(), to.as_str()),
         )
     })
 }
@@ -148,10 +149,10 @@ impl Accuracy {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Exact => "Exact GPS",
-            Self::Approximate => "Approximate",
-            Self::Address => "From the address",
-            Self::Manual => "Set by hand",
+            Self::Exact => say("Exact GPS"),
+            Self::Approximate => say("Approximate"),
+            Self::Address => say("From the address"),
+            Self::Manual => say("Set by hand"),
         }
     }
 
@@ -425,9 +426,9 @@ pub enum Likeness {
 impl Likeness {
     pub fn label(self) -> &'static str {
         match self {
-            Self::SamePhone => "Same phone number",
-            Self::SameEmail => "Same e-mail address",
-            Self::SimilarName => "Similar name in the same area",
+            Self::SamePhone => say("Same phone number"),
+            Self::SameEmail => say("Same e-mail address"),
+            Self::SimilarName => say("Similar name in the same area"),
         }
     }
 }

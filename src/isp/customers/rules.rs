@@ -17,6 +17,7 @@ use crate::{
     isp::areas,
     tenancy::plans::{Metric, must_fit},
     types::{CustomerId, EmailAddress, Phone},
+    words::say,
 };
 
 /// The kind of object in the audit trail.
@@ -72,7 +73,7 @@ pub async fn create(tx: &TenantTx, by: &By, details: &Details, duplicates: Dupli
         if let Some(first) = alike.first() {
             return Err(Error::conflict(
                 "possible_duplicate",
-                format!("This may be {}, who is here already.", first.customer.details.name()),
+                say!("This may be {}, who is here already.", first.customer.details.name()),
             ));
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     print::{Fact, MM, Page, Side, Style},
     tenancy::Tenant,
     web::Pdf,
+    words::in_english,
 };
 
 const WIDTH: f32 = 210.0 * MM;
@@ -52,7 +53,7 @@ pub fn paper(tenant: &Tenant, erasure: &Erasure) -> Result<Pdf> {
     page.lines(&format!("No. {}", erasure.number), BODY, Side::Left, room)?;
     page.rule();
     let mut facts = vec![
-        Fact::new("Erased", erasure.kind.label()),
+        Fact::new("Erased", in_english(|| erasure.kind.label())),
         Fact::new("On", at(erasure.asked_at, zone)),
         Fact::new("By", &erasure.asked_by),
         Fact::new("Reason", &erasure.reason),

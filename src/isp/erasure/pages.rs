@@ -21,6 +21,7 @@ use crate::{
         parts::{address, counted, id_of},
         typed::optional_id,
     },
+    words::say,
 };
 
 const PATH: &str = "/erasures";
@@ -115,7 +116,7 @@ async fn show_all(
     Query(asked): Query<Asked>,
 ) -> poem::Result<Response> {
     let page = newest(&user, &eraser, &asked.cursor).await?;
-    Ok(user.render("erasures/list.html", "Erasures", &page)?)
+    Ok(user.render("erasures/list.html", say("Erasures"), &page)?)
 }
 
 /// By POST: what is sought is a person, and stands in no address and no log.
@@ -130,7 +131,7 @@ async fn search(user: PageUser, eraser: Data<&Eraser>, form: CheckedForm) -> poe
         }
         Err(other) => return Err(other.into()),
     };
-    Ok(user.render_with(status, "erasures/list.html", "Erasures", &page)?)
+    Ok(user.render_with(status, "erasures/list.html", say("Erasures"), &page)?)
 }
 
 #[derive(Serialize)]
@@ -159,7 +160,7 @@ async fn ask_page(
     let db = &eraser.db;
     let name = db.read_tenant(user.tenant(), async |tx| rules::name_of(tx, subject).await).await?;
     let view = AskPage { name, back_href: back_of(subject), stays: certificate::STAYS, refused, form };
-    user.render_with(status, "erasures/new.html", "Erase a person", &view)
+    user.render_with(status, "erasures/new.html", say("Erase a person"), &view)
 }
 
 fn form_of(subject: Subject) -> FormView {
@@ -192,7 +193,7 @@ async fn erase(user: PageUser, eraser: Data<&Eraser>, form: CheckedForm) -> poem
     let again = form_of(subject).typed(&form);
     let shown = match rules::erase(&eraser, &user.by, subject, form.get("reason")).await {
         Ok(erasure) => {
-            let flash = Flash::success(format!("{} was erased.", erasure.number));
+            let flash = Flash::success(say!("{} was erased.", erasure.number));
             return Ok(user.then(&format!("{PATH}/{}", erasure.id), &flash));
         }
         Err(Error::Conflict { code, detail }) if code != "already_erased" => {

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     messaging::Channel,
     types::{ContactId, CustomerId, DeliveryId, MessageId},
+    words::say,
 };
 
 /// The person, with every row that is theirs. 422 for who is not here, 409 for who is somebody else's to erase.
@@ -140,7 +141,7 @@ async fn must_be_no_customer(tx: &TenantTx, person: &Person) -> Result<()> {
         Some(row) => {
             let name: String = row.get(0);
             let detail =
-                format!("An address of this contact is {name}'s, who is a customer. Erase the customer.");
+                say!("An address of this contact is {}'s, who is a customer. Erase the customer.", name);
             Err(Error::conflict("is_customer", detail))
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     messaging::{messages, suppression},
     secrets::DataKeys,
     types::{ErasureId, Limit, line},
+    words::say,
 };
 
 /// It looks through whole tables.
@@ -47,7 +48,7 @@ async fn erase_in(
     reason: &str,
 ) -> Result<Erasure> {
     if let Some(known) = store::find_of(tx, subject.id()).await? {
-        let detail = format!("This person was erased already: {}.", known.number);
+        let detail = say!("This person was erased already: {}.", known.number);
         return Err(Error::conflict("already_erased", detail));
     }
     let person = person::load(tx, subject).await?;
@@ -117,7 +118,7 @@ pub async fn find_person(eraser: &Eraser, by: &By, sought: &str) -> Result<Vec<E
 /// What the one is called who would be erased.
 pub async fn name_of(tx: &TenantTx, subject: Subject) -> Result<String> {
     if let Some(known) = store::find_of(tx, subject.id()).await? {
-        let detail = format!("This person was erased already: {}.", known.number);
+        let detail = say!("This person was erased already: {}.", known.number);
         return Err(Error::conflict("already_erased", detail));
     }
     match subject {

@@ -24,6 +24,7 @@ use crate::{
     },
     tenancy::Tenant,
     types::{AreaId, CustomerId, InstallationId},
+    words::say,
 };
 
 /// One transaction's share of a run.
@@ -284,6 +285,6 @@ fn area_of(draft: &Draft, areas: &HashMap<String, NamedArea>) -> Result<Option<A
     match areas.get(name) {
         None => Err(rules::unknown_area(draft)),
         Some(area) if area.is_active => Ok(Some(area.id)),
-        Some(_) => Err(FieldError::new("area", "inactive_area", format!("“{name}” is switched off."))),
+        Some(_) => Err(FieldError::new("area", "inactive_area", say!("“{}” is switched off.", name))),
     }
 }

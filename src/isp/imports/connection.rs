@@ -7,6 +7,7 @@ use super::mapping::{Field, ImportRow};
 use crate::{
     error::FieldError,
     types::{Check, Wrong, optional_line},
+    words::say,
 };
 
 const NAME_MAX: usize = 160;
@@ -118,7 +119,7 @@ fn port_number(text: &str) -> Result<i16, Wrong> {
     if (1..=PORTS_MAX).contains(&number) {
         Ok(number)
     } else {
-        Err(Wrong::new("out_of_range", format!("Port must be between 1 and {PORTS_MAX}")))
+        Err(Wrong::new("out_of_range", say!("Port must be between 1 and {}", PORTS_MAX)))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     error::FieldError,
     isp::customers::{Customer, Details},
     types::{AreaId, CustomerId},
+    words::say,
 };
 
 /// What becomes of a row.
@@ -162,8 +163,8 @@ impl Directory {
 fn taken(field: &'static str, code: &'static str, by: &Customer) -> FieldError {
     let name = by.details.name();
     let detail = match &by.details.reference {
-        Some(reference) => format!("It belongs to {name} ({reference})."),
-        None => format!("It belongs to {name}."),
+        Some(reference) => say!("It belongs to {} ({}).", name, reference),
+        None => say!("It belongs to {}.", name),
     };
     FieldError::new(field, code, detail)
 }
@@ -215,5 +216,5 @@ impl Twins {
 
 /// A row that means the same customer as an earlier one.
 pub fn twin(field: &'static str, line: u32) -> FieldError {
-    FieldError::new(field, "duplicate_in_file", format!("Line {line} of this file is the same customer."))
+    FieldError::new(field, "duplicate_in_file", say!("Line {} of this file is the same customer.", line))
 }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, FieldError, Result},
     isp::customers::Status,
     types::{FileId, ImportId},
+    words::say,
 };
 
 macro_rules! words {
@@ -70,10 +71,10 @@ impl MatchBy {
     /// What a person reads after "A row is the same customer when".
     pub fn label(self) -> &'static str {
         match self {
-            Self::Any => "account number, e-mail, or phone and name are the same",
-            Self::Reference => "account number is the same",
-            Self::Email => "e-mail is the same",
-            Self::PhoneName => "phone and name are the same",
+            Self::Any => say("account number, e-mail, or phone and name are the same"),
+            Self::Reference => say("account number is the same"),
+            Self::Email => say("e-mail is the same"),
+            Self::PhoneName => say("phone and name are the same"),
         }
     }
 }
@@ -82,8 +83,8 @@ impl OnMatch {
     /// What a person reads after "Then".
     pub fn label(self) -> &'static str {
         match self {
-            Self::Update => "update the customer",
-            Self::Skip => "leave the customer as it is",
+            Self::Update => say("update the customer"),
+            Self::Skip => say("leave the customer as it is"),
         }
     }
 }
@@ -189,7 +190,7 @@ impl Import {
     pub fn column_name(&self, column: usize) -> String {
         match self.header.get(column) {
             Some(name) if !name.is_empty() => name.clone(),
-            _ => format!("Column {}", column + 1),
+            _ => say!("Column {}", column + 1),
         }
     }
 }
@@ -225,7 +226,7 @@ impl RowError {
     /// The error as a sentence that names its field.
     pub fn sentence(&self) -> String {
         match Field::parse(&self.field) {
-            Some(field) if self.code == "required" => format!("{} is missing.", field.label()),
+            Some(field) if self.code == "required" => say!("{} is missing.", field.label()),
             Some(field) => format!("{}: {}", field.label(), self.detail),
             None => self.detail.clone(),
         }

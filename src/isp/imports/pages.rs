@@ -23,6 +23,7 @@ use crate::{
     types::{Check, Cursor, ImportId, Limit, Wrong},
     web::file_body::{FileBody, UPLOAD_MAX_BYTES},
     web::{Download, Flash, Form, FormView, Moment, RouteTable, see_other},
+    words::say,
 };
 
 const PER_PAGE: Limit = Limit::DEFAULT;
@@ -86,7 +87,7 @@ impl UploadPage {
     fn new() -> Self {
         Self {
             import_step: "upload",
-            limits_text: LIMITS,
+            limits_text: say(LIMITS),
             template_csv_href: "/customers/import/template.csv",
             template_xlsx_href: "/customers/import/template.xlsx",
             form: FormView::empty("/customers/import", &["file"]),
@@ -98,7 +99,7 @@ const UPLOAD: (&str, &str) = ("customers/import_upload.html", "Import customers"
 
 #[handler]
 async fn show_upload(user: PageUser) -> poem::Result<Response> {
-    Ok(user.render(UPLOAD.0, UPLOAD.1, &UploadPage::new())?)
+    Ok(user.render(UPLOAD.0, say(UPLOAD.1), &UploadPage::new())?)
 }
 
 #[handler]
@@ -112,7 +113,7 @@ async fn take_upload(user: PageUser, form: CheckedForm, db: Data<&Db>) -> poem::
         Err(error) => {
             let mut page = UploadPage::new();
             page.form = page.form.failed(error)?;
-            Ok(user.render_with(StatusCode::UNPROCESSABLE_ENTITY, UPLOAD.0, UPLOAD.1, &page)?)
+            Ok(user.render_with(StatusCode::UNPROCESSABLE_ENTITY, UPLOAD.0, say(UPLOAD.1), &page)?)
         }
     }
 }
@@ -248,7 +249,7 @@ impl MappingPage {
     }
 
     fn render(&self, user: &PageUser, status: StatusCode) -> Result<Response> {
-        user.render_with(status, "customers/import_mapping.html", "Match the columns", self)
+        user.render_with(status, "customers/import_mapping.html", say("Match the columns"), self)
     }
 }
 
@@ -479,7 +480,7 @@ async fn show_import(user: PageUser, id: Path<String>, db: Data<&Db>) -> poem::R
         return Ok(page.render(&user, StatusCode::OK)?);
     }
     let page = ProgressPage { import_step: "run", import: StatusShown::new(&db, &user, import).await? };
-    Ok(user.render("customers/import_progress.html", "Import", &page)?)
+    Ok(user.render("customers/import_progress.html", say("Import"), &page)?)
 }
 
 #[derive(Serialize)]
@@ -577,5 +578,5 @@ async fn show_list(user: PageUser, query: Query<ListQuery>, db: Data<&Db>) -> po
         file_name: import.file_name,
     };
     let page = ListPage { imports: found.imports.into_iter().map(line).collect(), pager };
-    Ok(user.render("customers/import_list.html", "Imports", &page)?)
+    Ok(user.render("customers/import_list.html", say("Imports"), &page)?)
 }

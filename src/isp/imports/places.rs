@@ -18,6 +18,7 @@ use crate::{
         plant::{self, NamedNap, Ports},
     },
     types::{CustomerId, InstallationId, NapId},
+    words::say,
 };
 
 /// The NAPs that a file names, by what it calls them.
@@ -38,11 +39,11 @@ pub struct Work {
 pub fn nap_called<'a>(naps: &'a Naps, text: &str) -> Result<&'a NamedNap, FieldError> {
     let wrong = |code, detail: String| FieldError::new(Field::Nap.as_str(), code, detail);
     match naps.get(text).map_or(&[][..], Vec::as_slice) {
-        [] => Err(wrong("unknown_nap", format!("There is no NAP “{text}”."))),
-        [one] if !one.is_active => Err(wrong("inactive_nap", format!("NAP “{text}” is switched off."))),
+        [] => Err(wrong("unknown_nap", say!("There is no NAP “{}”.", text))),
+        [one] if !one.is_active => Err(wrong("inactive_nap", say!("NAP “{}” is switched off.", text))),
         [one] => Ok(one),
         [one, ..] => {
-            Err(wrong("ambiguous_nap", format!("Several NAPs are called “{text}”: write it as {}.", one.way)))
+            Err(wrong("ambiguous_nap", say!("Several NAPs are called “{}”: write it as {}.", text, one.way)))
         }
     }
 }
@@ -58,7 +59,7 @@ impl PortTwins {
         let nap = nap_called(naps, text).ok()?;
         let first = *self.0.entry((nap.id, *number)).or_insert(line);
         (first != line).then(|| {
-            let detail = format!("Line {first} of this file has this port.");
+            let detail = say!("Line {} of this file has this port.", first);
             FieldError::new(Field::NapPort.as_str(), "duplicate_in_file", detail)
         })
     }
@@ -159,7 +160,7 @@ impl<'a> Directory<'a> {
     fn port(&self, text: &str, number: i16) -> Result<(NapId, String, i16), FieldError> {
         let nap = nap_called(self.naps, text)?;
         if !self.ports.contains_key(&(nap.id, number)) {
-            let detail = format!("Port must be between 1 and {}", nap.port_capacity);
+            let detail = say!("Port must be between 1 and {}", nap.port_capacity);
             return Err(FieldError::new(Field::NapPort.as_str(), "out_of_range", detail));
         }
         Ok((nap.id, nap.code.clone(), number))
@@ -168,9 +169,9 @@ impl<'a> Directory<'a> {
     fn plan(&self, name: &str) -> Result<Plan, FieldError> {
         let wrong = |code, detail| Err(FieldError::new(Field::Plan.as_str(), code, detail));
         match self.plans.get(&name.to_lowercase()) {
-            None => wrong("unknown_plan", format!("There is no plan “{name}”.")),
+            None => wrong("unknown_plan", say!("There is no plan “{}”.", name)),
             Some(plan) if !plan.is_active() => {
-                wrong("plan_inactive", format!("The plan “{name}” is switched off."))
+                wrong("plan_inactive", say!("The plan “{}” is switched off.", name))
             }
             Some(plan) => Ok(plan.clone()),
         }
@@ -237,10 +238,10 @@ fn place_of(
             Some(one) => Ok(Some(one.id)),
             None => {
                 let at = stands.iter().find_map(|one| one.port_label.clone());
-                let at = at.unwrap_or_else(|| "without a port".into());
+                let at = at.unwrap_or_else(|| say("without a port").into());
                 wrong(
                     "connected_already",
-                    format!("The customer is connected already, {at}: move the installation there."),
+                    say!("The customer is connected already, {}: move the installation there.", at),
                 )
             }
         },

@@ -26,6 +26,7 @@ use crate::{
     sheets::{self, Bom, Cell, CsvWriter, Table},
     tenancy::Tenant,
     types::{ImportId, Limit},
+    words::say,
 };
 
 /// The kind of job that works an import through.
@@ -282,7 +283,7 @@ pub(super) fn area_names<'a>(drafts: impl Iterator<Item = &'a Draft>) -> Vec<&'a
 /// A row whose area does not exist.
 pub(super) fn unknown_area(draft: &Draft) -> FieldError {
     let name = draft.area.as_deref().unwrap_or_default();
-    FieldError::new(Field::Area.as_str(), "unknown_area", format!("There is no “{name}”."))
+    FieldError::new(Field::Area.as_str(), "unknown_area", say!("There is no “{}”.", name))
 }
 
 /// Failed rows after line `after`; the last line, if more follow.

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     sheets::{Bom, Cell},
     web::sheet::{Format, Sheet},
+    words::say,
 };
 
 const BATCH: i64 = 1_000;
@@ -70,7 +71,7 @@ pub async fn export(db: &Db, by: &By, filter: &Filter, format: Format, bom: Bom)
                 after = Some((last.created_at, last.id.0));
                 rows.extend(found.into_iter().map(|one| cells(one, zone)));
                 if rows.len() > MOST {
-                    let detail = format!("A file has at most {MOST} installations. Narrow the list.");
+                    let detail = say!("A file has at most {} installations. Narrow the list.", MOST);
                     return Err(Error::invalid("q", "too_many", detail));
                 }
             }

@@ -12,6 +12,7 @@ use crate::{
     },
     web::choices::choices,
     web::typed::{Typed, optional_id, optional_whole},
+    words::say,
 };
 
 pub const STREET_MAX: usize = 255;
@@ -71,7 +72,7 @@ impl Act {
         match self {
             Self::Complete => "completed",
             Self::Activate => "activated",
-            Self::Deactivate => "made inactive",
+            Self::Deactivate => say("made inactive"),
             Self::Suspend => "suspended",
             Self::Resume => "resumed",
             Self::Terminate => "terminated",
@@ -102,7 +103,7 @@ impl Status {
     /// The same, or 409.
     pub fn step(self, act: Act) -> Result<Self> {
         self.after(act).ok_or_else(|| {
-            let detail = format!("An installation that is {} cannot be {}.", self.as_str(), act.word());
+            let detail = say!("An installation that is {} cannot be {}.", self.as_str(), act.word());
             Error::conflict("transition_refused", detail)
         })
     }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     types::search::{Words, containing},
     types::{AreaId, CustomerId, InstallationId, NapId, StaffId},
+    words::say,
 };
 
 const CHOICES_MAX: i64 = 100;
@@ -168,7 +169,7 @@ pub async fn choices(tx: &TenantTx, customer: CustomerId) -> Result<Vec<Installa
         .map(|one| {
             let held = one.ending.as_ref().and_then(|ending| ending.held_port.clone());
             let place = one.port.as_ref().map(super::model::Port::label).or(held).or(one.street);
-            let place = place.unwrap_or_else(|| "No port".into());
+            let place = place.unwrap_or_else(|| say("No port").into());
             let label = format!("{place} ({})", one.status.as_str());
             InstallationChoice { id: one.id, label, status: one.status }
         })

@@ -22,6 +22,7 @@ use crate::{
     },
     types::{AreaId, CustomerId, InstallationId, NapId, RouterId, StaffId},
     web::typed::Typed,
+    words::say,
 };
 
 /// The kind of object in the audit trail.
@@ -71,7 +72,7 @@ async fn check_technician(tx: &TenantTx, id: Option<StaffId>, was: Option<StaffI
     match find_colleague(tx, id).await? {
         Some(colleague) if colleague.is_active => Ok(()),
         Some(colleague) => {
-            let detail = format!("{} does not work here any more.", colleague.name);
+            let detail = say!("{} does not work here any more.", colleague.name);
             Err(Error::invalid("technician_id", "staff_inactive", detail))
         }
         None => Err(Error::invalid("technician_id", "unknown", "There is no such member of staff.")),

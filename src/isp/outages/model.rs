@@ -10,6 +10,7 @@ use crate::{
     isp::plant::node::Node,
     types::{Check, CustomerId, InstallationId, OutageId, optional_text},
     web::choices::choices,
+    words::{in_english, say},
 };
 
 pub const NOTE_MAX: usize = 2_000;
@@ -150,7 +151,7 @@ pub fn first_message(company: &str, cause: Cause, since: DateTime<Utc>, zone: Tz
     let since = since.with_timezone(&zone).format("%-d %b, %H:%M");
     let why = match cause {
         Cause::Unknown | Cause::Other => String::new(),
-        named => format!(" ({})", named.label().to_lowercase()),
+        named => format!(" ({})", in_english(|| named.label()).to_lowercase()),
     };
     format!(
         "{company}: no internet at your place since {since}{why}. We are working on it and will tell you when it is back."
@@ -184,7 +185,7 @@ impl Policy {
         let mut check = Check::new();
         let mut between = |field, n: i32, least: i32, most: i32| {
             if !(least..=most).contains(&n) {
-                check.wrong(field, "out_of_range", format!("This is between {least} and {most}."));
+                check.wrong(field, "out_of_range", say!("This is between {} and {}.", least, most));
             }
         };
         between("minimum_minutes", self.minimum_minutes, 0, 10_080);

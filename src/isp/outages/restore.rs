@@ -22,6 +22,7 @@ use crate::{
     events,
     isp::tickets,
     types::{InstallationId, OutageId},
+    words::in_english,
 };
 
 /// A cabinet with thousands of subscribers takes longer than a page.
@@ -178,7 +179,7 @@ async fn told_of_end(tx: &TenantTx, by: &By, was: &Outage, outage: &Outage, reso
         "extended": sums.extended, "to_decide": sums.to_decide, "tickets_resolved": resolved,
     });
     publish(tx, "outage.restored", outage, &payload).await?;
-    let mut text = format!("{} is back after {}.", outage.node_label, minutes_text(lasted));
+    let mut text = format!("{} is back after {}.", outage.node_label, in_english(|| minutes_text(lasted)));
     if sums.to_decide > 0 {
         text.push_str(&format!(" Decide what {} subscribers get for it.", sums.to_decide));
     }
@@ -192,7 +193,7 @@ async fn tell_each(tx: &TenantTx, losses: &[Loss]) -> Result<()> {
         if loss.extension == Extension::Extended {
             let text = format!(
                 "Your internet is back. {} were added to your period.",
-                minutes_text(loss.extended_minutes)
+                in_english(|| minutes_text(loss.extended_minutes))
             );
             events::tell_subscriber(tx, loss.customer, &text, "/my").await?;
         } else {
@@ -252,8 +253,10 @@ pub async fn decide(
         if loss.extension == Extension::Extended {
             done.extended += 1;
             done.minutes += loss.extended_minutes;
-            let text =
-                format!("{} were added to your period for the outage.", minutes_text(loss.extended_minutes));
+            let text = format!(
+                "{} were added to your period for the outage.",
+                in_english(|| minutes_text(loss.extended_minutes))
+            );
             events::tell_subscriber(tx, loss.customer, &text, "/my").await?;
         }
     }

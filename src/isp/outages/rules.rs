@@ -21,6 +21,7 @@ use crate::{
         tickets,
     },
     types::{CustomerId, InstallationId, OutageId},
+    words::say,
 };
 
 pub use store::{Filter, count, get_policy, list};
@@ -92,7 +93,7 @@ pub async fn report(tx: &TenantTx, by: &By, node: Node, draft: &Draft) -> Result
         if current.status == Status::Down {
             return Err(Error::conflict(
                 "already_down",
-                format!("{} is marked as down already: {}.", current.node_label, current.number),
+                say!("{} is marked as down already: {}.", current.node_label, current.number),
             ));
         }
         return confirm(tx, by, current.id, draft).await;

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     types::amount as money,
     types::{Check, Cursor, PlanId, Wrong, line, optional_text},
+    words::say,
 };
 
 pub const NAME_MAX: usize = 100;
@@ -49,9 +50,9 @@ impl Tax {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Vatable => "VATable",
-            Self::Exempt => "VAT-exempt",
-            Self::ZeroRated => "Zero-rated",
+            Self::Vatable => say("VATable"),
+            Self::Exempt => say("VAT-exempt"),
+            Self::ZeroRated => say("Zero-rated"),
         }
     }
 }
@@ -122,7 +123,7 @@ pub struct Typed {
 
 fn within<T: PartialOrd + std::fmt::Display>(n: T, least: T, most: T) -> Result<T, Wrong> {
     if n < least || n > most {
-        return Err(Wrong::new("out_of_range", format!("Between {least} and {most}.")));
+        return Err(Wrong::new("out_of_range", say!("Between {} and {}.", least, most)));
     }
     Ok(n)
 }

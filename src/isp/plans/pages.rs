@@ -20,6 +20,7 @@ use crate::{
     types::{Check, Cursor, Limit, PlanId, Wrong},
     web::parts::{Choice, Pager, Tab, address, grouped, id_of, money as shown_money, shown},
     web::{Flash, Form, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/plans";
@@ -162,9 +163,9 @@ async fn list_plans(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -
     let currency = &user.tenant().currency;
     let view = ListPage {
         tabs: vec![
-            tab("All", "", all),
-            tab("On sale", "active", active),
-            tab("Switched off", "inactive", all - active),
+            tab(say("All"), "", all),
+            tab(say("On sale"), "active", active),
+            tab(say("Switched off"), "inactive", all - active),
         ],
         pager: Pager {
             prev_href: mark.is_some().then(|| href(&q, state)),
@@ -178,7 +179,7 @@ async fn list_plans(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -
         state,
         q,
     };
-    Ok(user.render("plans/list.html", "Plans", &view)?)
+    Ok(user.render("plans/list.html", say("Plans"), &view)?)
 }
 
 fn empty_form() -> FormView {
@@ -193,7 +194,7 @@ fn taxes() -> Vec<Choice> {
 }
 
 fn page(user: &PageUser, status: StatusCode, plan: Option<Shown>, form: FormView) -> Result<Response> {
-    let title = plan.as_ref().map_or_else(|| "New plan".to_owned(), |plan| plan.name.clone());
+    let title = plan.as_ref().map_or_else(|| say("New plan").to_owned(), |plan| plan.name.clone());
     let view = FormPage {
         plan,
         taxes: taxes(),
@@ -254,7 +255,7 @@ async fn add_plan(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Res
         Err(error) => Err(error),
     };
     match added {
-        Ok(plan) => Ok(user.then(PATH, &Flash::success(format!("{} was added.", plan.draft.name)))),
+        Ok(plan) => Ok(user.then(PATH, &Flash::success(say!("{} was added.", plan.draft.name)))),
         Err(error) => {
             let shown = typed(empty_form(), &form).failed(error)?;
             Ok(page(&user, StatusCode::UNPROCESSABLE_ENTITY, None, shown)?)
@@ -324,7 +325,7 @@ async fn change_plan(
         Err(error) => Err(error),
     };
     match changed {
-        Ok(plan) => Ok(user.then(PATH, &Flash::success(format!("{} was saved.", plan.draft.name)))),
+        Ok(plan) => Ok(user.then(PATH, &Flash::success(say!("{} was saved.", plan.draft.name)))),
         Err(error) => {
             let shown = typed(FormView::empty(format!("{PATH}/{id}"), &FIELDS), &form).failed(error)?;
             Ok(page_of(&user, &db, id, Some((StatusCode::UNPROCESSABLE_ENTITY, shown))).await?)
@@ -336,7 +337,7 @@ async fn change_plan(
 async fn delete_plan(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
     let id: PlanId = id_of(&id, "plan")?;
     match db.in_tenant(user.tenant(), async |tx| rules::remove(tx, &user.by, id).await).await {
-        Ok(plan) => Ok(user.then(PATH, &Flash::success(format!("{} was deleted.", plan.draft.name)))),
+        Ok(plan) => Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", plan.draft.name)))),
         Err(error @ Error::Conflict { .. }) => {
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::error(error.detail())))
         }

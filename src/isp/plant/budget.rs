@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     types::{Check, Wrong},
     web::typed::Typed,
+    words::say,
 };
 
 /// The optics of an OLT port, by the loss that they stand.
@@ -211,9 +212,9 @@ impl Grade {
     /// What it says to people.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Green => "Good",
-            Self::Amber => "Little to spare",
-            Self::Red => "Too much loss",
+            Self::Green => say("Good"),
+            Self::Amber => say("Little to spare"),
+            Self::Red => say("Too much loss"),
         }
     }
 

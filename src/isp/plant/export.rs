@@ -15,6 +15,7 @@ use crate::{
     sheets::{self, Bom, Cell},
     types::{Limit, NapId},
     web::sheet::{Format, Sheet},
+    words::say,
 };
 
 /// A file has at most so many NAPs.
@@ -63,7 +64,7 @@ pub async fn naps(db: &Db, by: &By, filter: NapFilter, format: Format, bom: Bom)
             return Err(Error::invalid(
                 "q",
                 "too_many",
-                format!("A file has at most {MOST} NAPs. Narrow the list."),
+                say!("A file has at most {} NAPs. Narrow the list.", MOST),
             ));
         }
         rows.extend(found.into_iter().map(|one| {

@@ -12,6 +12,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::BoundingBox,
+    words::say,
 };
 
 /// A layer of the map.
@@ -42,11 +43,11 @@ impl Layer {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Lcps => "LCPs",
-            Self::Splitters => "Splitters",
-            Self::Naps => "NAPs",
-            Self::Customers => "Customers",
-            Self::Installations => "Installations",
+            Self::Lcps => say("LCPs"),
+            Self::Splitters => say("Splitters"),
+            Self::Naps => say("NAPs"),
+            Self::Customers => say("Customers"),
+            Self::Installations => say("Installations"),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     error::Result,
     types::{AreaId, Check, Wrong},
     web::typed::{Typed, optional_id, optional_whole},
+    words::say,
 };
 
 const METRES_MAX: i32 = 100_000;
@@ -26,13 +27,13 @@ pub fn decimal(text: &str, places: u32, allowed: (i64, i64)) -> Result<Decimal, 
     let number: Decimal =
         plain.parse().map_err(|_not_a_number| Wrong::new("not_a_number", "This must be a number."))?;
     if number.normalize().scale() > places {
-        return Err(Wrong::new("too_many_decimals", format!("At most {places} decimals.")));
+        return Err(Wrong::new("too_many_decimals", say!("At most {} decimals.", places)));
     }
     let (least, most) = (Decimal::from(allowed.0), Decimal::from(allowed.1));
     if (least..=most).contains(&number) {
         Ok(number.normalize())
     } else {
-        Err(Wrong::new("out_of_range", format!("This must be between {least} and {most}.")))
+        Err(Wrong::new("out_of_range", say!("This must be between {} and {}.", least, most)))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         optional_text,
     },
     web::typed::{Typed, optional_id},
+    words::say,
 };
 
 pub const CODE_MAX: usize = 50;
@@ -352,7 +353,7 @@ fn losses(kind: SplitterType, text: &str, check: &mut Check) -> Option<Vec<Decim
         check.wrong(
             "losses",
             "out_of_range",
-            format!("A tap has 2 to {OUTPUTS_MAX} outputs, each with its loss."),
+            say!("A tap has 2 to {} outputs, each with its loss.", OUTPUTS_MAX),
         );
         return None;
     }
@@ -366,7 +367,7 @@ pub fn check_output(field: &'static str, splitter: &SplitterDraft, number: i16) 
         return Ok(());
     }
     let kind = splitter.kind.as_str();
-    let detail = format!("Splitter port must be between 1 and {outputs} for {kind} splitter");
+    let detail = say!("Splitter port must be between 1 and {} for {} splitter", outputs, kind);
     Err(Error::invalid(field, "out_of_range", detail))
 }
 
@@ -483,10 +484,10 @@ impl PortState {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Free => "Free",
-            Self::Reserved => "Reserved",
-            Self::Used => "Used",
-            Self::Faulty => "Faulty",
+            Self::Free => say("Free"),
+            Self::Reserved => say("Reserved"),
+            Self::Used => say("Used"),
+            Self::Faulty => say("Faulty"),
         }
     }
 }
@@ -549,7 +550,7 @@ pub fn moved(branch: &[(SplitterId, i16)], onto: Option<(SplitterId, i16)>) -> R
     let lowest = branch.iter().map(|(_, depth)| *depth).max().unwrap_or(1);
     let by = onto.map_or(0, |(_, depth)| depth) + 1 - top;
     if lowest + by > DEPTH_MAX {
-        let detail = format!("Splitters can be cascaded at most {DEPTH_MAX} deep.");
+        let detail = say!("Splitters can be cascaded at most {} deep.", DEPTH_MAX);
         return Err(Wrong::new("too_deep", detail));
     }
     Ok(by)

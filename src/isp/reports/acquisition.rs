@@ -9,6 +9,7 @@ use super::{
     model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, column, mean, share},
     range::{Asked, Usual},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result};
 
 const TOP: i64 = 10;
@@ -75,14 +76,14 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     // 365.25 / 12 is 30.4375.
     let a_month = mean(total * Decimal::new(304_375, 4), asked.range.days());
     let figures = vec![
-        Figure::new("customers", "New customers", whole(total)).against(before, was, total).against(
+        Figure::new("customers", say("New customers"), whole(total)).against(before, was, total).against(
             year,
             was_last_year,
             total,
         ),
-        Figure::new("installations", "Installations", whole(installed.iter().sum())),
-        Figure::new("a_month", "Average a month", a_month.map_or(Value::Nothing, whole)),
-        Figure::new("to_payment", "To the first payment", days_to_payment(tx, asked).await?),
+        Figure::new("installations", say("Installations"), whole(installed.iter().sum())),
+        Figure::new("a_month", say("Average a month"), a_month.map_or(Value::Nothing, whole)),
+        Figure::new("to_payment", say("To the first payment"), days_to_payment(tx, asked).await?),
     ];
     let rows: Vec<Vec<Value>> = labels
         .iter()
@@ -106,18 +107,18 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let charts = vec![
         line(
             "growth",
-            "New customers and installations",
+            say("New customers and installations"),
             vec![
-                Series::new("New customers", added.clone()),
-                Series::new("Installations", installed.clone()),
+                Series::new(say("New customers"), added.clone()),
+                Series::new(say("Installations"), installed.clone()),
             ],
         ),
-        line("in_all", "New customers in all", vec![Series::new("In all", in_all.clone())]),
+        line("in_all", say("New customers in all"), vec![Series::new(say("In all"), in_all.clone())]),
     ];
     let tables = vec![
-        Table::new("by_period", "Over time", BY_STEP, rows),
-        Table::new("by_area", "Top areas", BY_AREA, by_area(tx, asked, total).await?),
-        Table::new("by_plan", "First plans", BY_PLAN, by_plan(tx, asked, total).await?),
+        Table::new("by_period", say("Over time"), BY_STEP, rows),
+        Table::new("by_area", say("Top areas"), BY_AREA, by_area(tx, asked, total).await?),
+        Table::new("by_plan", say("First plans"), BY_PLAN, by_plan(tx, asked, total).await?),
     ];
     Ok(Report { figures, charts, tables })
 }
@@ -208,10 +209,10 @@ async fn by_area(tx: &TenantTx, asked: &Asked, total: Decimal) -> Result<Vec<Vec
     let (start, end) = asked.instants();
     let rows = tx
         .query(
-            "SELECT coalesce(r.name, 'No area'), count(*) AS n FROM customer c LEFT JOIN area r ON r.id = c.area_id \
+            "SELECT coalesce(r.name, $5::text), count(*) AS n FROM customer c LEFT JOIN area r ON r.id = c.area_id \
              WHERE c.created_at >= $1 AND c.created_at < $2 AND c.deleted_at IS NULL AND ($3::uuid IS NULL OR c.area_id = $3) \
              GROUP BY r.id, r.name ORDER BY n DESC, 1 LIMIT $4",
-            &[&start, &end, &asked.area, &TOP],
+            &[&start, &end, &asked.area, &TOP, &say("No area")],
         )
         .await?;
     Ok(rows.iter().map(|row| counted(row.get(0), row.get(1), total)).collect())
@@ -221,12 +222,12 @@ async fn by_plan(tx: &TenantTx, asked: &Asked, total: Decimal) -> Result<Vec<Vec
     let (start, end) = asked.instants();
     let rows = tx
         .query(
-            "SELECT coalesce(l.name, 'None yet'), count(*) AS n FROM customer c LEFT JOIN LATERAL (SELECT s.plan_id \
+            "SELECT coalesce(l.name, $4::text), count(*) AS n FROM customer c LEFT JOIN LATERAL (SELECT s.plan_id \
              FROM subscription s WHERE s.customer_id = c.id ORDER BY s.starts_at, s.id LIMIT 1) f ON true \
              LEFT JOIN plan l ON l.id = f.plan_id \
              WHERE c.created_at >= $1 AND c.created_at < $2 AND c.deleted_at IS NULL AND ($3::uuid IS NULL OR c.area_id = $3) \
              GROUP BY l.id, l.name ORDER BY n DESC, 1 LIMIT 200",
-            &[&start, &end, &asked.area],
+            &[&start, &end, &asked.area, &say("None yet")],
         )
         .await?;
     Ok(rows.iter().map(|row| counted(row.get(0), row.get(1), total)).collect())

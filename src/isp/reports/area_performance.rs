@@ -9,6 +9,7 @@ use super::{
     range::{Asked, Usual},
     takings::{greatest_first, paid_for, takings},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::AreaId};
 
 /// So many areas are listed, and so many drawn.
@@ -87,13 +88,13 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let int = |key, label, part: fn(&Area) -> i64| Figure::new(key, label, Value::Int(sum(part)));
     let (new, customers) = (sum(|area| area.new), sum(|area| area.customers));
     let figures = vec![
-        int("customers", "Customers", |area| area.customers),
-        int("active", "Active", |area| area.active),
-        int("new", "New", |area| area.new),
-        Figure::new("growth", "Growth", share(new, customers - new)),
-        Figure::new("revenue", "Revenue", Value::Money(areas.iter().map(|area| area.revenue).sum())),
-        int("tickets", "Tickets", |area| area.tickets),
-        Figure::new("used", "Ports used", share(sum(|area| area.used), sum(|area| area.ports))),
+        int("customers", say("Customers"), |area| area.customers),
+        int("active", say("Active"), |area| area.active),
+        int("new", say("New"), |area| area.new),
+        Figure::new("growth", say("Growth"), share(new, customers - new)),
+        Figure::new("revenue", say("Revenue"), Value::Money(areas.iter().map(|area| area.revenue).sum())),
+        int("tickets", say("Tickets"), |area| area.tickets),
+        Figure::new("used", say("Ports used"), share(sum(|area| area.used), sum(|area| area.ports))),
     ];
     let rows = areas.iter().map(|area| Line {
         href: area.id.map(|id| format!("/areas/{id}")),
@@ -110,9 +111,9 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
             share(area.used, area.ports),
         ],
     });
-    let mut tables = vec![Table::new("areas", "Areas", COLUMNS, rows)];
+    let mut tables = vec![Table::new("areas", say("Areas"), COLUMNS, rows)];
     let chart = if asked.area.is_some() {
-        tables.push(Table::new("plans", "Top plans", BY_PLAN, plans(tx, asked).await?));
+        tables.push(Table::new("plans", say("Top plans"), BY_PLAN, plans(tx, asked).await?));
         over_time(tx, asked).await?
     } else {
         by_revenue(&areas)
@@ -124,12 +125,12 @@ fn by_revenue(areas: &[Area]) -> Chart {
     let top = || areas.iter().take(DRAWN);
     Chart {
         key: "revenue",
-        title: "Revenue of the top areas",
+        title: say("Revenue of the top areas"),
         shape: Shape::Bar,
         kind: Kind::Money,
-        of: "Area",
+        of: say("Area"),
         labels: top().map(|area| area.name.clone()).collect(),
-        series: vec![Series::new("Revenue", top().map(|area| area.revenue).collect())],
+        series: vec![Series::new(say("Revenue"), top().map(|area| area.revenue).collect())],
     }
 }
 
@@ -139,12 +140,12 @@ async fn over_time(tx: &TenantTx, asked: &Asked) -> Result<Chart> {
     let revenue = steps.add_up(taken.days.iter().map(|(day, sums)| (*day, sums.net())));
     Ok(Chart {
         key: "revenue",
-        title: "Revenue",
+        title: say("Revenue"),
         shape: Shape::Line,
         kind: Kind::Money,
         of: steps.of_what(),
         labels: steps.labels(),
-        series: vec![Series::new("Revenue", revenue)],
+        series: vec![Series::new(say("Revenue"), revenue)],
     })
 }
 
@@ -177,7 +178,7 @@ async fn areas(tx: &TenantTx, asked: &Asked) -> Result<Vec<Area>> {
              JOIN splitter s ON s.id = n.splitter_id JOIN lcp l ON l.id = s.lcp_id \
              CROSS JOIN LATERAL (SELECT count(*) AS n FROM installation i WHERE i.nap_id = n.id) u \
              WHERE n.is_active GROUP BY l.area_id), \
-             every AS (SELECT id, name FROM area UNION ALL SELECT NULL, 'No area') \
+             every AS (SELECT id, name FROM area UNION ALL SELECT NULL, $5::text) \
              SELECT e.id, e.name, coalesce(p.customers, 0) AS customers, coalesce(p.active, 0) AS active, \
              coalesce(p.new, 0) AS new, coalesce(m.amount, 0) AS revenue, coalesce(t.n, 0) AS tickets, \
              coalesce(o.ports, 0)::bigint AS ports, coalesce(o.used, 0)::bigint AS used FROM every e \
@@ -185,7 +186,7 @@ async fn areas(tx: &TenantTx, asked: &Asked) -> Result<Vec<Area>> {
              LEFT JOIN trouble t ON t.area_id IS NOT DISTINCT FROM e.id LEFT JOIN room o ON o.area_id IS NOT DISTINCT FROM e.id \
              WHERE ($3::uuid IS NULL OR e.id = $3) AND (e.id IS NOT NULL OR num_nonnulls(p.customers, m.amount, t.n, o.ports) > 0) \
              ORDER BY revenue DESC, customers DESC, e.name LIMIT $4",
-            &[&start, &end, &asked.area, &LISTED],
+            &[&start, &end, &asked.area, &LISTED, &say("No area")],
         )
         .await?;
     Ok(rows

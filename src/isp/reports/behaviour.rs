@@ -11,6 +11,7 @@ use super::{
     range::{Asked, Usual},
     takings::{Sum, kind_label, takings},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, web::parts::grouped};
 
 pub const DEFINITION: Definition = Definition {
@@ -100,33 +101,37 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
             for (_, sums) in taken.days.iter().filter(|(day, _)| day.weekday() == *weekday) {
                 sum.add(sums.taken);
             }
-            (*name, sum)
+            (say(name), sum)
         })
         .collect();
     let figures = vec![
-        Figure::new("payments", "Payments", Value::Int(all.count)),
-        Figure::new("collected", "Collected", Value::Money(all.amount)),
-        Figure::new("average", "Average payment", mean.map_or(Value::Nothing, Value::Money)),
-        Figure::new("renewals", "Renewals", Value::Int(renewals.all())),
-        Figure::new("on_time", "Early or on time", share(renewals.early + renewals.on_time, renewals.all())),
-        Figure::new("gap", "Average gap", renewals.gap()),
+        Figure::new("payments", say("Payments"), Value::Int(all.count)),
+        Figure::new("collected", say("Collected"), Value::Money(all.amount)),
+        Figure::new("average", say("Average payment"), mean.map_or(Value::Nothing, Value::Money)),
+        Figure::new("renewals", say("Renewals"), Value::Int(renewals.all())),
+        Figure::new(
+            "on_time",
+            say("Early or on time"),
+            share(renewals.early + renewals.on_time, renewals.all()),
+        ),
+        Figure::new("gap", say("Average gap"), renewals.gap()),
     ];
     let chart = Chart {
         key: "weekdays",
-        title: "Payments by weekday",
+        title: say("Payments by weekday"),
         shape: Shape::Bar,
         kind: Kind::Int,
-        of: "Weekday",
+        of: say("Weekday"),
         labels: week.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        series: vec![Series::new("Payments", week.iter().map(|(_, sum)| sum.count.into()).collect())],
+        series: vec![Series::new(say("Payments"), week.iter().map(|(_, sum)| sum.count.into()).collect())],
     };
     let weekdays = week.iter().map(|(name, sum)| of_all(*name, *sum, all));
     let tables = vec![
-        Table::new("by_band", "By amount", BY_BAND, bands),
-        Table::new("by_weekday", "By weekday", BY_WEEKDAY, weekdays),
-        Table::new("by_kind", "Periods sold", BY_KIND, kinds),
-        Table::new("renewals", "Renewals", RENEWALS, renewals.rows()),
-        Table::new("by_method", "By method", BY_METHOD, by_method(&taken)),
+        Table::new("by_band", say("By amount"), BY_BAND, bands),
+        Table::new("by_weekday", say("By weekday"), BY_WEEKDAY, weekdays),
+        Table::new("by_kind", say("Periods sold"), BY_KIND, kinds),
+        Table::new("renewals", say("Renewals"), RENEWALS, renewals.rows()),
+        Table::new("by_method", say("By method"), BY_METHOD, by_method(&taken)),
     ];
     Ok(Report { figures, charts: vec![chart], tables })
 }
@@ -168,9 +173,9 @@ async fn bands(tx: &TenantTx, asked: &Asked, step: i64, all: Sum) -> Result<Vec<
                 .map_or_else(Sum::default, |row| Sum { count: row.get(1), amount: row.get(2) });
             let from = grouped(band * step);
             let name = if band < 4 {
-                format!("{from} to under {}", grouped((band + 1) * step))
+                say!("{} to under {}", from, grouped((band + 1) * step))
             } else {
-                format!("{from} and more")
+                say!("{} and more", from)
             };
             of_all(name, sum, all)
         })
@@ -223,7 +228,7 @@ impl Renewals {
     }
 
     fn rows(&self) -> Vec<Vec<Value>> {
-        [("Early", self.early), ("On time", self.on_time), ("Late", self.late)]
+        [(say("Early"), self.early), (say("On time"), self.on_time), (say("Late"), self.late)]
             .into_iter()
             .map(|(name, n)| vec![Value::text(name), Value::Int(n), share(n, self.all())])
             .collect()

@@ -9,6 +9,7 @@ use crate::{
     db::TenantTx,
     error::Result,
     web::parts::{counted, grouped, money},
+    words::say,
 };
 
 /// One card: what it counts, and where that is listed.
@@ -50,7 +51,7 @@ async fn installations(tx: &TenantTx) -> Result<Card> {
         )
         .await?;
     Ok(Card {
-        label: "Active installations",
+        label: say("Active installations"),
         value: grouped(row.get(0)),
         note: format!("{} scheduled", grouped(row.get(1))),
         href: "/installations",
@@ -68,7 +69,7 @@ async fn expiring(tx: &TenantTx, by: &By) -> Result<Card> {
         )
         .await?;
     Ok(Card {
-        label: "Expiring soon",
+        label: say("Expiring soon"),
         value: grouped(row.get(0)),
         note: "within 3 days".to_owned(),
         href: "/subscriptions",
@@ -86,7 +87,7 @@ async fn collected(tx: &TenantTx, by: &By) -> Result<Card> {
         )
         .await?;
     Ok(Card {
-        label: "Collected today",
+        label: say("Collected today"),
         value: money(row.get::<_, Decimal>(1), &by.tenant.currency),
         note: counted(row.get(0), "payment", "payments"),
         href: "/payments",
@@ -102,7 +103,7 @@ async fn tickets(tx: &TenantTx) -> Result<Card> {
         )
         .await?;
     Ok(Card {
-        label: "Open tickets",
+        label: say("Open tickets"),
         value: grouped(row.get(0)),
         note: format!("{} overdue", grouped(row.get(1))),
         href: "/tickets",
@@ -121,9 +122,9 @@ async fn ports(tx: &TenantTx) -> Result<Card> {
         )
         .await?;
     Ok(Card {
-        label: "Free ports",
+        label: say("Free ports"),
         value: grouped(row.get(0)),
-        note: format!("of {}", grouped(row.get(1))),
+        note: say!("of {}", grouped(row.get(1))),
         href: "/plant",
     })
 }

@@ -9,6 +9,7 @@ use super::{
     range::{Asked, Usual},
     takings::{InOut, Paid, Sum, Takings, greatest_first, kind_label, method_label, net, paid_for, takings},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::CustomerId};
 
 /// The payments that are listed one by one.
@@ -78,11 +79,8 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let paid = paid_for(tx, asked).await?;
     let before = asked.range.before();
     let was = net(tx, &asked.over(before)).await?;
-    let mut collected = Figure::new("collected", "Collected", Value::Money(taken.all.taken.amount)).against(
-        before,
-        was.taken.amount,
-        taken.all.taken.amount,
-    );
+    let mut collected = Figure::new("collected", say("Collected"), Value::Money(taken.all.taken.amount))
+        .against(before, was.taken.amount, taken.all.taken.amount);
     if asked.range.days() == 1 {
         let week = asked.range.week_before();
         let was = net(tx, &asked.over(week)).await?;
@@ -91,22 +89,22 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let count = taken.all.taken.count;
     let figures = vec![
         collected,
-        Figure::new("payments", "Payments", Value::Int(count)),
-        Figure::new("refunded", "Refunded", Value::Money(taken.all.returned.amount)),
-        Figure::new("net", "Net", Value::Money(taken.all.net())),
+        Figure::new("payments", say("Payments"), Value::Int(count)),
+        Figure::new("refunded", say("Refunded"), Value::Money(taken.all.returned.amount)),
+        Figure::new("net", say("Net"), Value::Money(taken.all.net())),
         Figure::new(
             "average",
-            "Average payment",
+            say("Average payment"),
             average(taken.all.taken.amount, count).map_or(Value::Nothing, Value::Money),
         ),
     ];
     let (plans, kinds) = by_period(&paid, taken.all.taken.amount);
     let tables = vec![
-        Table::new("by_method", "By method", BY_METHOD, by_method(&taken)),
-        Table::new("by_cashier", "By cashier", BY_CASHIER, by_cashier(&taken)),
-        Table::new("by_plan", "By plan", BY_PLAN, plans),
-        Table::new("by_kind", "By kind of period", BY_KIND, kinds),
-        Table::new("payments", "Payments", PAYMENTS, payments(tx, asked).await?).cut_at(LISTED, count),
+        Table::new("by_method", say("By method"), BY_METHOD, by_method(&taken)),
+        Table::new("by_cashier", say("By cashier"), BY_CASHIER, by_cashier(&taken)),
+        Table::new("by_plan", say("By plan"), BY_PLAN, plans),
+        Table::new("by_kind", say("By kind of period"), BY_KIND, kinds),
+        Table::new("payments", say("Payments"), PAYMENTS, payments(tx, asked).await?).cut_at(LISTED, count),
     ];
     Ok(Report { figures, charts: charts(asked, &taken), tables })
 }
@@ -143,7 +141,7 @@ fn by_period(paid: &[Paid], collected: Decimal) -> (Vec<Vec<Value>>, Vec<Vec<Val
             .map(|(name, sum)| vec![Value::text(name), Value::Int(sum.count), Value::Money(sum.amount)])
             .collect();
         if !rest.is_zero() {
-            rows.push(vec![Value::text("On no period"), Value::Nothing, Value::Money(rest)]);
+            rows.push(vec![Value::text(say("On no period")), Value::Nothing, Value::Money(rest)]);
         }
         rows
     };
@@ -161,13 +159,13 @@ fn charts(asked: &Asked, taken: &Takings) -> Vec<Chart> {
         let methods: Vec<_> = taken.methods.iter().collect();
         charts.push(Chart {
             key: "methods",
-            title: "Collected by method",
+            title: say("Collected by method"),
             shape: Shape::Doughnut,
             kind: Kind::Money,
-            of: "Method",
+            of: say("Method"),
             labels: methods.iter().map(|(method, _)| method_label(method).to_owned()).collect(),
             series: vec![Series::new(
-                "Collected",
+                say("Collected"),
                 methods.iter().map(|(_, sums)| sums.taken.amount).collect(),
             )],
         });
@@ -181,12 +179,12 @@ pub fn per_step(asked: &Asked, taken: &Takings) -> Chart {
     let collected = steps.add_up(taken.days.iter().map(|(day, sums)| (*day, sums.taken.amount)));
     Chart {
         key: "collected",
-        title: "Collected",
+        title: say("Collected"),
         shape: Shape::Line,
         kind: Kind::Money,
         of: steps.of_what(),
         labels: steps.labels(),
-        series: vec![Series::new("Collected", collected)],
+        series: vec![Series::new(say("Collected"), collected)],
     }
 }
 

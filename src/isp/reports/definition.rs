@@ -6,6 +6,7 @@ use super::{
     model::Report,
     range::{Asked, Usual},
 };
+use crate::words::say;
 use crate::{access::Permission, db::TenantTx, error::Result};
 
 /// The three shelves of the index.
@@ -21,9 +22,9 @@ impl Shelf {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Operations => "Every day",
-            Self::Business => "The business",
-            Self::Strategy => "Where it goes",
+            Self::Operations => say("Every day"),
+            Self::Business => say("The business"),
+            Self::Strategy => say("Where it goes"),
         }
     }
 }

@@ -7,6 +7,7 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::Serialize;
 
 use super::model::{Chart, Kind, Shape, Told, Value, valued};
+use crate::words::say;
 
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 474.0;
@@ -148,9 +149,9 @@ fn summary(chart: &Chart, told: &Told) -> String {
             match most.filter(|(n, _)| !n.is_zero()) {
                 Some((n, label)) => {
                     let n = valued(chart.kind, *n).shown(told);
-                    format!("{}: {sum} in all, most in {label} with {n}", series.name)
+                    say!("{}: {} in all, most in {} with {}", series.name, sum, label, n)
                 }
-                None => format!("{}: nothing", series.name),
+                None => say!("{}: nothing", series.name),
             }
         })
         .collect();

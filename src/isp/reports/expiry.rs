@@ -9,6 +9,7 @@ use super::{
     model::{Chart, Column, Figure, Kind, Line, Report, Series, Shape, Table, Value, column},
     range::{Asked, Usual, begin_of, day_of},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::CustomerId};
 
 /// Rows of each list.
@@ -53,13 +54,13 @@ const COLUMNS: &[Column] = &[
 /// How far a day lies from today, as people put it.
 fn group(days: i64) -> &'static str {
     match days {
-        i64::MIN..-30 => "Ended more than 30 days ago",
-        -30..-1 => "To be disconnected",
-        -1 => "Ended yesterday",
-        0 => "Ends today",
-        1..=3 => "Ends in 1–3 days",
-        4..=7 => "Ends in 4–7 days",
-        _ => "Ends later",
+        i64::MIN..-30 => say("Ended more than 30 days ago"),
+        -30..-1 => say("To be disconnected"),
+        -1 => say("Ended yesterday"),
+        0 => say("Ends today"),
+        1..=3 => say("Ends in 1–3 days"),
+        4..=7 => say("Ends in 4–7 days"),
+        _ => say("Ends later"),
     }
 }
 
@@ -75,11 +76,11 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     };
     let figure = |key, label, n: i64| Figure::new(key, label, Value::Int(n));
     let figures = vec![
-        figure("ends_today", "Ends today", within(0, 0)),
-        figure("ends_in_3", "Ends in 1–3 days", within(1, 3)),
-        figure("ends_in_7", "Ends in 4–7 days", within(4, 7)),
-        figure("ended_yesterday", "Ended yesterday", within(-1, -1)),
-        figure("to_disconnect", "To be disconnected", within(-30, -2)),
+        figure("ends_today", say("Ends today"), within(0, 0)),
+        figure("ends_in_3", say("Ends in 1–3 days"), within(1, 3)),
+        figure("ends_in_7", say("Ends in 4–7 days"), within(4, 7)),
+        figure("ended_yesterday", say("Ended yesterday"), within(-1, -1)),
+        figure("to_disconnect", say("To be disconnected"), within(-30, -2)),
     ];
     let (start, end) = asked.instants();
     let now = begin_of(today, asked.zone);
@@ -88,19 +89,20 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let steps = asked.steps();
     let chart = Chart {
         key: "ends",
-        title: "Periods that end",
+        title: say("Periods that end"),
         shape: Shape::Bar,
         kind: Kind::Int,
         of: steps.of_what(),
         labels: steps.labels(),
         series: vec![Series::new(
-            "Installations",
+            say("Installations"),
             steps.add_up(counts.iter().map(|(day, n)| (*day, Decimal::from(*n)))),
         )],
     };
     let tables = vec![
-        Table::new("ending", "Ending", COLUMNS, ending).cut_at(LISTED, within(0, i64::MAX)),
-        Table::new("ended", "Ended and not renewed", COLUMNS, ended).cut_at(LISTED, within(i64::MIN, -1)),
+        Table::new("ending", say("Ending"), COLUMNS, ending).cut_at(LISTED, within(0, i64::MAX)),
+        Table::new("ended", say("Ended and not renewed"), COLUMNS, ended)
+            .cut_at(LISTED, within(i64::MIN, -1)),
     ];
     Ok(Report { figures, charts: vec![chart], tables })
 }

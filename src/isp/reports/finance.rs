@@ -12,6 +12,7 @@ use super::{
     revenue::Origins,
     takings::{net, paid_for, payers, takings},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result};
 
 pub const DEFINITION: Definition = Definition {
@@ -86,17 +87,17 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let revenue = taken.all.net();
     let mrr = Figure::new("mrr", "MRR", Value::Money(served.recurring));
     let mut figures = vec![
-        mrr.against("the beginning", served.recurring_before, served.recurring),
-        Figure::new("revenue", "Revenue", Value::Money(revenue)).against(before, was, revenue),
-        Figure::new("refunded", "Refunded", Value::Money(taken.all.returned.amount)),
+        mrr.against(say("the beginning"), served.recurring_before, served.recurring),
+        Figure::new("revenue", say("Revenue"), Value::Money(revenue)).against(before, was, revenue),
+        Figure::new("refunded", say("Refunded"), Value::Money(taken.all.returned.amount)),
         Figure::new(
             "per_customer",
-            "Per paying customer",
+            say("Per paying customer"),
             average(revenue, customers).map_or(Value::Nothing, Value::Money),
         ),
-        Figure::new("churn", "Churn", share(served.left, served.at_start)),
-        Figure::new("owed", "Owed", Value::Money(owed.iter().map(|(_, _, amount)| *amount).sum())),
-        Figure::new("credit", "Credit held", Value::Money(credit(tx, asked).await?)),
+        Figure::new("churn", say("Churn"), share(served.left, served.at_start)),
+        Figure::new("owed", say("Owed"), Value::Money(owed.iter().map(|(_, _, amount)| *amount).sum())),
+        Figure::new("credit", say("Credit held"), Value::Money(credit(tx, asked).await?)),
     ];
     figures.extend(origins.figures());
     let all: Decimal = owed.iter().map(|(_, _, amount)| *amount).sum();
@@ -105,17 +106,17 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     });
     let came = served.at_end - (served.at_start - served.left);
     let churn = [
-        ("At the beginning", served.at_start),
-        ("Left", served.left),
-        ("Came or came back", came),
-        ("At the end", served.at_end),
+        (say("At the beginning"), served.at_start),
+        (say("Left"), served.left),
+        (say("Came or came back"), came),
+        (say("At the end"), served.at_end),
     ];
     let tables = vec![
-        Table::new("aging", "Owed, by age", AGING, aging),
-        Table::new("by_method", "Collected by method", BY_METHOD, by_method(&taken)),
+        Table::new("aging", say("Owed, by age"), AGING, aging),
+        Table::new("by_method", say("Collected by method"), BY_METHOD, by_method(&taken)),
         Table::new(
             "churn",
-            "Who is served",
+            say("Who is served"),
             CHURN,
             churn.map(|(what, n)| vec![Value::text(what), Value::Int(n)]),
         ),
@@ -183,7 +184,7 @@ async fn owed(tx: &TenantTx, asked: &Asked) -> Result<Vec<(&'static str, i64, De
         .rev()
         .map(|(age, bucket)| {
             let found = rows.iter().find(|row| row.get::<_, i32>(0) == bucket);
-            found.map_or((*age, 0, Decimal::ZERO), |row| (*age, row.get(1), row.get(2)))
+            found.map_or((say(age), 0, Decimal::ZERO), |row| (say(age), row.get(1), row.get(2)))
         })
         .collect())
 }

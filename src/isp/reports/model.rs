@@ -9,6 +9,7 @@ use crate::{
     sheets::Cell,
     web::choices::choices,
     web::parts::{grouped, money},
+    words::{locale, say},
 };
 
 choices! {
@@ -85,7 +86,9 @@ impl Value {
             Self::Percent(n) => format!("{} %", scaled(*n, 1)),
             Self::Hours(n) => format!("{} h", scaled(*n, 1)),
             Self::Days(n) => format!("{} days", scaled(*n, 1)),
-            Self::Time(at) => at.with_timezone(&told.zone).format("%-d %b %Y, %H:%M").to_string(),
+            Self::Time(at) => {
+                at.with_timezone(&told.zone).format_localized("%-d %b %Y, %H:%M", locale()).to_string()
+            }
             Self::Text(text) => text.clone(),
         }
     }
@@ -224,7 +227,7 @@ impl Table {
     /// Says that only `most` rows are shown when there are more.
     pub fn cut_at(mut self, most: i64, all: i64) -> Self {
         if all > most {
-            self.note = format!("The first {} of {}.", grouped(most), grouped(all));
+            self.note = say!("The first {} of {}.", grouped(most), grouped(all));
         }
         self
     }

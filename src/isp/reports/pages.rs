@@ -30,6 +30,7 @@ use crate::{
     web::parts::{Choice, address},
     web::sheet::Format,
     web::{Moment, RouteTable},
+    words::{now_in_english, say},
 };
 
 const PATH: &str = "/reports";
@@ -103,7 +104,7 @@ async fn index(user: PageUser, db: Data<&Db>) -> poem::Result<Response> {
         can_export: user.by.require::<ExportReports>().is_ok(),
         can_schedule: user.by.require::<ScheduleReports>().is_ok(),
     };
-    Ok(user.render("reports/index.html", "Reports", &view)?)
+    Ok(user.render("reports/index.html", say("Reports"), &view)?)
 }
 
 /// What a page's address asks for, as texts.
@@ -322,13 +323,13 @@ fn presets(today: NaiveDate) -> [(&'static str, Range); 7] {
     let end_of_year = |year: i32| NaiveDate::from_ymd_opt(year, 12, 31).unwrap_or(today);
     let year = today.year();
     [
-        ("Today", Range::day(today)),
-        ("Yesterday", Range::day(today - Days::new(1))),
+        (say("Today"), Range::day(today)),
+        (say("Yesterday"), Range::day(today - Days::new(1))),
         ("30 days", Range { from: today - Days::new(29), to: today }),
-        ("This month", Range { from: month, to: last_of_month(today) }),
-        ("Last month", Range { from: last_month, to: last_of_month(last_month) }),
-        ("This year", Range { from: new_year(year), to: end_of_year(year) }),
-        ("Last year", Range { from: new_year(year - 1), to: end_of_year(year - 1) }),
+        (say("This month"), Range { from: month, to: last_of_month(today) }),
+        (say("Last month"), Range { from: last_month, to: last_of_month(last_month) }),
+        (say("This year"), Range { from: new_year(year), to: end_of_year(year) }),
+        (say("Last year"), Range { from: new_year(year - 1), to: end_of_year(year - 1) }),
     ]
 }
 
@@ -336,9 +337,9 @@ fn boxes(user: &PageUser, definition: &Definition, typed: &Typed, choices: Choic
     let area_word = user.shell.brand.area_word.clone();
     let staff_word = definition.staff_word.to_owned();
     [
-        ("area_id", area_word, "All", &typed.area_id, choices.areas),
-        ("plan_id", "Plan".to_owned(), "All", &typed.plan_id, choices.plans),
-        ("staff_id", staff_word, "Everybody", &typed.staff_id, choices.staff),
+        ("area_id", area_word, say("All"), &typed.area_id, choices.areas),
+        ("plan_id", say("Plan").to_owned(), say("All"), &typed.plan_id, choices.plans),
+        ("staff_id", staff_word, say("Everybody"), &typed.staff_id, choices.staff),
     ]
     .into_iter()
     .filter(|(name, ..)| definition.narrows.iter().any(|narrow| narrow.field() == *name))
@@ -430,6 +431,7 @@ async fn export(
     let definition = rules::get(&name)?;
     rules::check_right(&user.by, definition)?;
     let asked = rules::asked(user.tenant(), definition, &typed.question()?)?;
+    now_in_english();
     let as_file = (Format::of_page(&typed.format), Bom::With);
     let file = sheet::export(&db, &user.by, definition, &asked, as_file).await?;
     Ok(file.into_response())

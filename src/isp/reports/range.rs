@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use crate::{
     error::{Error, Result},
     types::{AreaId, Check, PlanId, StaffId},
+    words::{locale, say},
 };
 
 /// Five years, and the leap days in them.
@@ -43,7 +44,7 @@ impl Range {
         let mut check = Check::new();
         for (field, day) in [("from", from), ("to", to)] {
             if !YEARS.contains(&day.year()) {
-                check.wrong(field, "out_of_range", "A day lies between 2000-01-01 and 2199-12-31.");
+                check.wrong(field, "out_of_range", say("A day lies between 2000-01-01 and 2199-12-31."));
             }
         }
         let range = check.finish(Some(Self { from, to }))?;
@@ -115,13 +116,13 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = self.to.format("%-d %b %Y");
+        let to = self.to.format_localized("%-d %b %Y", locale());
         if self.from == self.to {
             write!(f, "{to}")
         } else if self.from.year() == self.to.year() {
-            write!(f, "{} – {to}", self.from.format("%-d %b"))
+            write!(f, "{} – {to}", self.from.format_localized("%-d %b", locale()))
         } else {
-            write!(f, "{} – {to}", self.from.format("%-d %b %Y"))
+            write!(f, "{} – {to}", self.from.format_localized("%-d %b %Y", locale()))
         }
     }
 }
@@ -212,7 +213,7 @@ impl Steps {
 
     /// What a step is called.
     pub fn of_what(&self) -> &'static str {
-        if self.is_months { "Month" } else { "Day" }
+        if self.is_months { say("Month") } else { say("Day") }
     }
 
     pub fn labels(&self) -> Vec<String> {

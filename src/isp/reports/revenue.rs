@@ -10,6 +10,7 @@ use super::{
     range::{Asked, Usual},
     takings::{Paid, greatest_first, net, paid_for, payers, takings},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result};
 
 const AREAS: i64 = 10;
@@ -75,20 +76,20 @@ impl Origins {
     pub fn chart(&self) -> Chart {
         Chart {
             key: "origins",
-            title: "New and renewal",
+            title: say("New and renewal"),
             shape: Shape::Doughnut,
             kind: Kind::Money,
-            of: "Money",
-            labels: vec!["New".into(), "Renewal".into(), "On no period".into()],
-            series: vec![Series::new("Amount", vec![self.new, self.renewal, self.none])],
+            of: say("Money"),
+            labels: vec![say("New").into(), say("Renewal").into(), say("On no period").into()],
+            series: vec![Series::new(say("Amount"), vec![self.new, self.renewal, self.none])],
         }
     }
 
     pub fn figures(&self) -> [Figure; 3] {
         [
-            Figure::new("new", "New", Value::Money(self.new)),
-            Figure::new("renewal", "Renewal", Value::Money(self.renewal)),
-            Figure::new("on_no_period", "On no period", Value::Money(self.none)),
+            Figure::new("new", say("New"), Value::Money(self.new)),
+            Figure::new("renewal", say("Renewal"), Value::Money(self.renewal)),
+            Figure::new("on_no_period", say("On no period"), Value::Money(self.none)),
         ]
     }
 }
@@ -102,29 +103,28 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let was_last_year = net(tx, &asked.over(year)).await?.net();
     let (revenue, collected) = (taken.all.net(), taken.all.taken.amount);
     let origins = Origins::of(&paid, collected);
-    let mut figures = vec![
-        Figure::new("revenue", "Revenue", Value::Money(revenue)).against(before, was, revenue).against(
-            year,
-            was_last_year,
-            revenue,
-        ),
-        Figure::new("payments", "Payments", Value::Int(taken.all.taken.count)),
-        Figure::new("refunded", "Refunded", Value::Money(taken.all.returned.amount)),
-        Figure::new("customers", "Paying customers", Value::Int(customers)),
-        Figure::new(
-            "per_customer",
-            "Per paying customer",
-            average(revenue, customers).map_or(Value::Nothing, Value::Money),
-        ),
-    ];
+    let mut figures =
+        vec![
+            Figure::new("revenue", say("Revenue"), Value::Money(revenue))
+                .against(before, was, revenue)
+                .against(year, was_last_year, revenue),
+            Figure::new("payments", say("Payments"), Value::Int(taken.all.taken.count)),
+            Figure::new("refunded", say("Refunded"), Value::Money(taken.all.returned.amount)),
+            Figure::new("customers", say("Paying customers"), Value::Int(customers)),
+            Figure::new(
+                "per_customer",
+                say("Per paying customer"),
+                average(revenue, customers).map_or(Value::Nothing, Value::Money),
+            ),
+        ];
     figures.extend(origins.figures());
     let plans = greatest_first(paid.iter().map(|one| (one.plan_name.as_str(), one.sum)));
     let plans = plans.into_iter().map(|(name, sum)| {
         vec![Value::text(name), Value::Int(sum.count), Value::Money(sum.amount), share(sum.amount, collected)]
     });
     let tables = vec![
-        Table::new("by_plan", "By plan", BY_PLAN, plans),
-        Table::new("by_area", "Top areas", BY_AREA, by_area(tx, asked, collected).await?),
+        Table::new("by_plan", say("By plan"), BY_PLAN, plans),
+        Table::new("by_area", say("Top areas"), BY_AREA, by_area(tx, asked, collected).await?),
     ];
     Ok(Report { figures, charts: vec![per_step(asked, &taken), origins.chart()], tables })
 }
@@ -133,12 +133,12 @@ async fn by_area(tx: &TenantTx, asked: &Asked, collected: Decimal) -> Result<Vec
     let (start, end) = asked.instants();
     let rows = tx
         .query(
-            "SELECT coalesce(r.name, 'No area') AS area, count(*), sum(t.amount) FROM ( \
+            "SELECT coalesce(r.name, $5::text) AS area, count(*), sum(t.amount) FROM ( \
              SELECT p.customer_id, sum(p.amount) AS amount FROM payment p WHERE p.received_at >= $1 AND p.received_at < $2 \
              AND p.status = 'valid' GROUP BY p.customer_id) t JOIN customer c ON c.id = t.customer_id \
              LEFT JOIN area r ON r.id = c.area_id WHERE $3::uuid IS NULL OR c.area_id = $3 \
              GROUP BY r.id, r.name ORDER BY 3 DESC, 1 LIMIT $4",
-            &[&start, &end, &asked.area, &AREAS],
+            &[&start, &end, &asked.area, &AREAS, &say("No area")],
         )
         .await?;
     Ok(rows

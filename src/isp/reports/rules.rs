@@ -19,6 +19,7 @@ use crate::{
     tenancy::Tenant,
     types::{AreaId, PlanId, StaffId},
     web::parts::Choice,
+    words::say,
 };
 
 /// Every report, in the order of the index.
@@ -53,7 +54,7 @@ pub fn check_right(by: &By, report: &Definition) -> Result<()> {
         return Ok(());
     }
     let right = report.permission;
-    Err(Error::forbidden("forbidden", format!("This needs the right \"{}\" ({}).", right.label, right.code)))
+    Err(Error::forbidden("forbidden", say!("This needs the right \"{}\" ({}).", right.label, right.code)))
 }
 
 /// What was asked for, before it is checked.

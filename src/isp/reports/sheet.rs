@@ -13,6 +13,7 @@ use crate::{
     sheets::{self, Bom, Cell},
     web::Download,
     web::sheet::Format,
+    words::say,
 };
 
 /// The rows of the file; the first line, its header, is the report's title.
@@ -28,7 +29,7 @@ fn rows(report: &Report, asked: &Asked, told: &Told) -> Vec<Vec<Cell>> {
     for figure in &report.figures {
         let mut row = vec![figure.label.into(), cell(&figure.value)];
         for change in &figure.changes {
-            row.push(format!("% against {}", change.against).into());
+            row.push(say!("% against {}", change.against).into());
             row.push(change.percent.into());
         }
         rows.push(row);

@@ -11,6 +11,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     tenancy::Tenant,
+    words::{locale, say},
 };
 
 const DAYS_USUAL: u16 = 90;
@@ -61,7 +62,8 @@ pub async fn list(tx: &TenantTx, tenant: &Tenant, days: u16) -> Result<Vec<SignU
 
 /// Sign-ups per day, and all of them added up.
 pub fn charts(days: &[SignUps]) -> [Chart; 2] {
-    let labels: Vec<String> = days.iter().map(|day| day.date.format("%-d %b %Y").to_string()).collect();
+    let labels: Vec<String> =
+        days.iter().map(|day| day.date.format_localized("%-d %b %Y", locale()).to_string()).collect();
     let mut sum = 0;
     let in_all = days.iter().map(|day| {
         sum += day.staff + day.subscribers;
@@ -73,20 +75,20 @@ pub fn charts(days: &[SignUps]) -> [Chart; 2] {
         title,
         shape,
         kind: Kind::Int,
-        of: "Day",
+        of: say("Day"),
         labels: labels.clone(),
         series,
     };
     [
         chart(
             "sign_ups",
-            "Who joined, by day",
+            say("Who joined, by day"),
             Shape::Stacked,
             vec![
-                Series::new("Subscribers", days.iter().map(|day| day.subscribers.into()).collect()),
-                Series::new("Staff", days.iter().map(|day| day.staff.into()).collect()),
+                Series::new(say("Subscribers"), days.iter().map(|day| day.subscribers.into()).collect()),
+                Series::new(say("Staff"), days.iter().map(|day| day.staff.into()).collect()),
             ],
         ),
-        chart("joined", "Joined in all", Shape::Line, vec![Series::new("In all", in_all)]),
+        chart("joined", say("Joined in all"), Shape::Line, vec![Series::new(say("In all"), in_all)]),
     ]
 }

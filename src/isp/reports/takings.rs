@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::range::Asked;
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::StaffId};
 
 /// How often and how much.
@@ -53,12 +54,12 @@ pub struct Takings {
 /// `cash` as people read it.
 pub fn method_label(method: &str) -> &'static str {
     match method {
-        "cash" => "Cash",
+        "cash" => say("Cash"),
         "gcash" => "GCash",
-        "maya" => "Maya",
-        "bank" => "Bank",
-        "card" => "Card",
-        _ => "Other",
+        "maya" => say("Maya"),
+        "bank" => say("Bank"),
+        "card" => say("Card"),
+        _ => say("Other"),
     }
 }
 
@@ -165,12 +166,12 @@ pub struct Paid {
 /// `one_month` as people read it.
 pub fn kind_label(kind: &str) -> &'static str {
     match kind {
-        "one_period" => "Plan's own period",
+        "one_period" => say("Plan's own period"),
         "one_month" => "1 month",
         "fifteen_days" => "15 days",
-        "custom" => "Custom amount",
-        "opening" => "Brought forward",
-        _ => "Change of plan",
+        "custom" => say("Custom amount"),
+        "opening" => say("Brought forward"),
+        _ => say("Change of plan"),
     }
 }
 

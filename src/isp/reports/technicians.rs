@@ -11,6 +11,7 @@ use super::{
     model::{Chart, Column, Figure, Kind, Report, Series, Shape, Table, Value, column, hours, share},
     range::{Asked, Usual},
 };
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::StaffId};
 
 /// So many people are listed.
@@ -96,23 +97,23 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let fastest = seasoned().min_by_key(|person| person.pace());
     let total = |part: fn(&Person) -> i64| Value::Int(people.iter().map(part).sum());
     let figures = vec![
-        Figure::new("installations", "Installations", total(|person| person.installations)),
-        Figure::new("assigned", "Tickets assigned", total(|person| person.assigned)),
-        Figure::new("resolved", "Tickets resolved", total(|person| person.resolved)),
-        Figure::new("top", "Highest score", name(people.first())),
-        Figure::new("best_rate", "Best rate", name(best)),
-        Figure::new("fastest", "Fastest", name(fastest)),
+        Figure::new("installations", say("Installations"), total(|person| person.installations)),
+        Figure::new("assigned", say("Tickets assigned"), total(|person| person.assigned)),
+        Figure::new("resolved", say("Tickets resolved"), total(|person| person.resolved)),
+        Figure::new("top", say("Highest score"), name(people.first())),
+        Figure::new("best_rate", say("Best rate"), name(best)),
+        Figure::new("fastest", say("Fastest"), name(fastest)),
     ];
     let chart = Chart {
         key: "work",
-        title: "Installations and resolved tickets",
+        title: say("Installations and resolved tickets"),
         shape: Shape::Stacked,
         kind: Kind::Int,
         of: steps.of_what(),
         labels: steps.labels(),
         series: vec![
-            Series::new("Installations", steps.add_up(days.iter().map(|(day, n, _)| (*day, *n)))),
-            Series::new("Resolved tickets", steps.add_up(days.iter().map(|(day, _, n)| (*day, *n)))),
+            Series::new(say("Installations"), steps.add_up(days.iter().map(|(day, n, _)| (*day, *n)))),
+            Series::new(say("Resolved tickets"), steps.add_up(days.iter().map(|(day, _, n)| (*day, *n)))),
         ],
     };
     let rows = people.iter().map(|person| {
@@ -128,7 +129,7 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
             Value::text(&person.areas),
         ]
     });
-    let table = Table::new("technicians", "Technicians", COLUMNS, rows);
+    let table = Table::new("technicians", say("Technicians"), COLUMNS, rows);
     Ok(Report { figures, charts: vec![chart], tables: vec![table] })
 }
 

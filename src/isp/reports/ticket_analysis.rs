@@ -18,6 +18,7 @@ use crate::{
     error::Result,
     isp::tickets::{Category, Priority, Status},
     types::{CustomerId, TicketId},
+    words::say,
 };
 
 const TOP: i64 = 10;
@@ -177,11 +178,11 @@ async fn groups(tx: &TenantTx, asked: &Asked) -> Result<Groups> {
             }
             OF_PERSON => {
                 let name: Option<String> = row.get("person");
-                groups.people.push((name.unwrap_or_else(|| "Nobody".to_owned()), group));
+                groups.people.push((name.unwrap_or_else(|| say("Nobody").to_owned()), group));
             }
             IN_AREA => {
                 let name: Option<String> = row.get("area_name");
-                groups.areas.push((name.unwrap_or_else(|| "No area".to_owned()), group));
+                groups.areas.push((name.unwrap_or_else(|| say("No area").to_owned()), group));
             }
             _all => groups.all = group,
         }
@@ -204,19 +205,19 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
         .max_by_key(|(n, category)| (*n, std::cmp::Reverse(**category)));
     let urgent = groups.priorities.get(Priority::Urgent.as_str()).copied().unwrap_or_default();
     let figures = vec![
-        count("tickets", "Tickets", all.all),
-        count("resolved", "Resolved", all.resolved),
-        Figure::new("rate", "Resolved, share", all.rate()),
-        count("pending", "Pending", status(Status::Pending)),
-        count("in_progress", "In progress", status(Status::Assigned) + status(Status::InProgress)),
-        count("waiting", "Waiting for customer", status(Status::Waiting)),
-        count("cancelled", "Cancelled", status(Status::Cancelled)),
-        count("overdue", "Overdue", all.overdue),
-        Figure::new("kept", "Promise kept", share(all.kept, all.resolved)),
-        Figure::new("urgent_hours", "Urgent ones take", urgent.hours()),
+        count("tickets", say("Tickets"), all.all),
+        count("resolved", say("Resolved"), all.resolved),
+        Figure::new("rate", say("Resolved, share"), all.rate()),
+        count("pending", say("Pending"), status(Status::Pending)),
+        count("in_progress", say("In progress"), status(Status::Assigned) + status(Status::InProgress)),
+        count("waiting", say("Waiting for customer"), status(Status::Waiting)),
+        count("cancelled", say("Cancelled"), status(Status::Cancelled)),
+        count("overdue", say("Overdue"), all.overdue),
+        Figure::new("kept", say("Promise kept"), share(all.kept, all.resolved)),
+        Figure::new("urgent_hours", say("Urgent ones take"), urgent.hours()),
         Figure::new(
             "most_common",
-            "Most common",
+            say("Most common"),
             most.map_or(Value::Nothing, |(_, category)| Value::text(category.label())),
         ),
     ];
@@ -224,25 +225,25 @@ async fn make(tx: &TenantTx, asked: &Asked) -> Result<Report> {
     let steps = asked.steps();
     let chart = Chart {
         key: "tickets",
-        title: "Opened and resolved",
+        title: say("Opened and resolved"),
         shape: Shape::Line,
         kind: Kind::Int,
         of: steps.of_what(),
         labels: steps.labels(),
         series: vec![
-            Series::new("Opened", steps.add_up(groups.days.iter().copied())),
-            Series::new("Resolved", steps.add_up(resolved)),
+            Series::new(say("Opened"), steps.add_up(groups.days.iter().copied())),
+            Series::new(say("Resolved"), steps.add_up(resolved)),
         ],
     };
     let mut tables = tables(&groups);
     tables.push(Table::new(
         "repeated",
-        "Customers with several tickets",
+        say("Customers with several tickets"),
         REPEATED,
         repeated(tx, asked).await?,
     ));
     tables.push(
-        Table::new("overdue", "Overdue the longest", OVERDUE, overdue(tx, asked).await?)
+        Table::new("overdue", say("Overdue the longest"), OVERDUE, overdue(tx, asked).await?)
             .cut_at(TOP, all.overdue),
     );
     Ok(Report { figures, charts: vec![chart], tables })
@@ -284,10 +285,10 @@ fn tables(groups: &Groups) -> Vec<Table> {
     let areas =
         groups.areas.iter().map(|(name, group)| vec![Value::text(name), Value::Int(group.all), group.rate()]);
     vec![
-        Table::new("by_category", "By category", BY_CATEGORY, categories),
-        Table::new("by_priority", "By priority", BY_PRIORITY, priorities),
-        Table::new("by_person", "By person", BY_PERSON, people),
-        Table::new("by_area", "Top areas", BY_AREA, areas),
+        Table::new("by_category", say("By category"), BY_CATEGORY, categories),
+        Table::new("by_priority", say("By priority"), BY_PRIORITY, priorities),
+        Table::new("by_person", say("By person"), BY_PERSON, people),
+        Table::new("by_area", say("Top areas"), BY_AREA, areas),
     ]
 }
 

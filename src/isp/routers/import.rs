@@ -18,6 +18,7 @@ use crate::{
     types::RouterId,
     web::sheet::{Format, Sheet},
     web::typed::Typed,
+    words::say,
 };
 
 /// A file has at most so many routers.
@@ -92,7 +93,7 @@ pub async fn import(
 /// Which field each column is.
 fn columns(table: &Table) -> Result<Vec<Option<&'static str>>> {
     if table.rows.len() > MOST {
-        let detail = format!("A file has at most {MOST} routers, and this one has {}.", table.rows.len());
+        let detail = say!("A file has at most {} routers, and this one has {}.", MOST, table.rows.len());
         return Err(Error::invalid("file", "too_many_rows", detail));
     }
     let mut seen = HashSet::new();
@@ -111,7 +112,7 @@ fn columns(table: &Table) -> Result<Vec<Option<&'static str>>> {
     if missing.is_empty() {
         return Ok(columns);
     }
-    let detail = format!("The file has no column {}.", missing.join(", none "));
+    let detail = say!("The file has no column {}.", missing.join(", none "));
     Err(Error::invalid("file", "missing_columns", detail))
 }
 
@@ -146,7 +147,7 @@ async fn add_rows(
             Err(error) => return Err(error),
         };
         let mut doubled = Vec::new();
-        let same = |line: &u32| format!("Line {line} has the same.");
+        let same = |line: &u32| say!("Line {} has the same.", line);
         if let Some(line) = serials.get(&draft.serial_number.to_lowercase()) {
             doubled.push(taken("serial_number", same(line)));
         }
@@ -267,7 +268,7 @@ pub async fn export(db: &Db, by: &By, filter: &RouterFilter, format: Format, bom
                 after = Some((last.created_at, last.id.0));
                 rows.extend(found.into_iter().map(cells));
                 if i64::try_from(rows.len()).unwrap_or(i64::MAX) > EXPORT_MOST {
-                    let detail = format!("A file has at most {EXPORT_MOST} routers. Narrow the list.");
+                    let detail = say!("A file has at most {} routers. Narrow the list.", EXPORT_MOST);
                     return Err(Error::invalid("q", "too_many", detail));
                 }
             }

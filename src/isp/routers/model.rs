@@ -11,6 +11,7 @@ use crate::{
     types::{Check, CustomerId, InstallationId, RouterId, Wrong, line, optional_line, optional_text},
     web::choices::choices,
     web::typed::Typed,
+    words::say,
 };
 
 pub const BRAND_MAX: usize = 50;
@@ -96,7 +97,7 @@ impl State {
     /// In the middle of a sentence.
     pub fn word(self) -> &'static str {
         match self {
-            Self::InStock => "in stock",
+            Self::InStock => say("in stock"),
             Self::Assigned => "assigned",
             Self::Returned => "returned",
             Self::Faulty => "faulty",
@@ -141,7 +142,7 @@ pub fn check_move(from: State, to: State, mover: Mover) -> Result<bool> {
         (State::Assigned, _) => "An installation has this router. Take it off the installation first.".into(),
         (_, State::Assigned) => "A router is assigned by putting it into an installation.".into(),
         (_, State::Returned) => "Only a router that was at a customer's comes back.".into(),
-        _ => format!("A router that is {} cannot become {}.", from.word(), to.word()),
+        _ => say!("A router that is {} cannot become {}.", from.word(), to.word()),
     };
     Err(Error::conflict("transition_refused", detail))
 }

@@ -23,6 +23,7 @@ use crate::{
     web::sheet::Format,
     web::typed::Typed,
     web::{Download, Flash, FormView, Moment, RouteTable},
+    words::{now_in_english, say},
 };
 
 const PATH: &str = "/routers";
@@ -163,7 +164,7 @@ async fn list_routers(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>)
         active: of_state == state,
     };
     let view = ListPage {
-        tabs: std::iter::once(tab("All", None))
+        tabs: std::iter::once(tab(say("All"), None))
             .chain(State::ALL.iter().map(|state| tab(state.label(), Some(*state))))
             .collect(),
         pager: Pager {
@@ -180,11 +181,12 @@ async fn list_routers(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>)
         q: asked.words(),
         state: state.map_or("", State::as_str),
     };
-    Ok(user.render("routers/list.html", "Routers", &view)?)
+    Ok(user.render("routers/list.html", say("Routers"), &view)?)
 }
 
 #[handler]
 async fn export_routers(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -> poem::Result<Response> {
+    now_in_english();
     let format = Format::of_page(&asked.format);
     Ok(import::export(&db, &user.by, &asked.filter(), format, Bom::With).await?.into_response())
 }
@@ -198,8 +200,8 @@ struct FormPage {
 
 fn form_page(user: &PageUser, status: StatusCode, form: FormView, router: Option<Link>) -> Result<Response> {
     let title = match &router {
-        Some(router) => format!("Edit {}", router.name),
-        None => "New router".to_owned(),
+        Some(router) => say!("Edit {}", router.name),
+        None => say("New router").to_owned(),
     };
     let view = FormPage { router, brands: BRANDS, form };
     user.render_with(status, "routers/form.html", &title, &view)
@@ -218,7 +220,7 @@ async fn add_router(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::R
     };
     match added {
         Ok(router) => {
-            let flash = Flash::success(format!("{} is in stock.", router.draft.label()));
+            let flash = Flash::success(say!("{} is in stock.", router.draft.label()));
             Ok(user.then(&format!("{PATH}/{}", router.id), &flash))
         }
         Err(error) => {
@@ -254,7 +256,7 @@ async fn change_router(
         .in_tenant(user.tenant(), async |tx| rules::change(tx, &user.by, id, |_| typed.clone()).await)
         .await;
     match changed {
-        Ok(router) => Ok(user.then(&href, &Flash::success(format!("{} was saved.", router.draft.label())))),
+        Ok(router) => Ok(user.then(&href, &Flash::success(say!("{} was saved.", router.draft.label())))),
         Err(error) => {
             let shown = FormView::empty(&href, &FIELDS).typed(&form).failed(error)?;
             let router = db.read_tenant(user.tenant(), async |tx| rules::get(tx, id).await).await?;
@@ -296,11 +298,11 @@ struct Step {
 
 fn step_of(step: Move, zone: chrono_tz::Tz) -> Step {
     let text = match (step.from, step.to) {
-        (None, _) => "Came into stock".to_owned(),
-        (_, State::Assigned) => "Went to".to_owned(),
-        (Some(State::Assigned), State::Returned) => "Came back from".to_owned(),
-        (Some(State::Assigned), State::Faulty) => "Came back faulty from".to_owned(),
-        (_, State::InStock) => "Back in stock".to_owned(),
+        (None, _) => say("Came into stock").to_owned(),
+        (_, State::Assigned) => say("Went to").to_owned(),
+        (Some(State::Assigned), State::Returned) => say("Came back from").to_owned(),
+        (Some(State::Assigned), State::Faulty) => say("Came back faulty from").to_owned(),
+        (_, State::InStock) => say("Back in stock").to_owned(),
         (_, to) => to.label().to_owned(),
     };
     Step {
@@ -379,7 +381,7 @@ async fn set_state(
 async fn delete_router(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
     let id: RouterId = id_of(&id, "router")?;
     match db.in_tenant(user.tenant(), async |tx| rules::remove(tx, &user.by, id).await).await {
-        Ok(router) => Ok(user.then(PATH, &Flash::success(format!("{} was deleted.", router.draft.label())))),
+        Ok(router) => Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", router.draft.label())))),
         Err(error @ Error::Conflict { .. }) => {
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::error(error.detail())))
         }
@@ -418,7 +420,7 @@ fn import_form() -> FormView {
 
 #[handler]
 fn show_import(user: PageUser) -> poem::Result<Response> {
-    Ok(user.render(IMPORT.0, IMPORT.1, &ImportPage { form: import_form(), report: None })?)
+    Ok(user.render(IMPORT.0, say(IMPORT.1), &ImportPage { form: import_form(), report: None })?)
 }
 
 fn told(report: import::Report, is_dry_run: bool) -> Told {
@@ -458,7 +460,7 @@ async fn take_import(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::
             (StatusCode::UNPROCESSABLE_ENTITY, ImportPage { form, report: None })
         }
     };
-    Ok(user.render_with(status, IMPORT.0, IMPORT.1, &page)?)
+    Ok(user.render_with(status, IMPORT.0, say(IMPORT.1), &page)?)
 }
 
 #[handler]

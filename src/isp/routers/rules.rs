@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     types::{InstallationId, Limit, RouterId},
     web::typed::Typed,
+    words::say,
 };
 
 /// The kind of object in the audit trail.
@@ -138,7 +139,7 @@ async fn step(
 pub async fn remove(tx: &TenantTx, by: &By, id: RouterId) -> Result<Router> {
     let router = store::lock(tx, id).await?.ok_or_else(unknown)?;
     if let Some(holder) = &router.holder {
-        let detail = format!("The installation of {} has this router. Take it off there first.", holder.name);
+        let detail = say!("The installation of {} has this router. Take it off there first.", holder.name);
         return Err(Error::conflict("in_use", detail));
     }
     store::delete(tx, id).await?;
@@ -181,8 +182,8 @@ pub async fn assign(tx: &TenantTx, by: &By, id: RouterId, installation: Installa
         .ok_or_else(|| Error::invalid("router_id", "unknown", "There is no such router."))?;
     if router.state != State::InStock {
         let detail = match &router.holder {
-            Some(holder) => format!("The installation of {} has this router.", holder.name),
-            None => format!("This router is {}, not in stock.", router.state.word()),
+            Some(holder) => say!("The installation of {} has this router.", holder.name),
+            None => say!("This router is {}, not in stock.", router.state.word()),
         };
         return Err(Error::invalid("router_id", "not_in_stock", detail));
     }

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     isp::customers,
     types::CustomerId,
+    words::say,
 };
 
 /// An event about a customer's access.
@@ -63,12 +64,12 @@ impl Office {
                 let known = customers::get(tx, customer).await?;
                 let name = known.name();
                 if store::find_login(tx, customer).await?.is_some() {
-                    let detail = format!("{name} has access already. End it first to invite them again.");
+                    let detail = say!("{} has access already. End it first to invite them again.", name);
                     return Err(Error::conflict("has_access", detail));
                 }
                 let mailbox = known.details.email.as_ref().filter(|_| by_mail);
                 if by_mail && mailbox.is_none() {
-                    let detail = format!("{name} has no e-mail address. Hand the link over instead.");
+                    let detail = say!("{} has no e-mail address. Hand the link over instead.", name);
                     return Err(Error::invalid("send_mail", "no_email", detail));
                 }
                 store::forget_links(tx, customer).await?;

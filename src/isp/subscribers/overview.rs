@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
+use crate::words::say;
 use crate::{db::TenantTx, error::Result, types::CustomerId};
 
 const PLACES_MAX: i64 = 20;
@@ -89,7 +90,7 @@ pub fn left(until: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
     let counted = |n: i64, one: &str, many: &str| format!("{n} {} left", if n == 1 { one } else { many });
     match minutes {
         ..=-1 => None,
-        0 => (until > now).then(|| "Less than a minute left".to_owned()),
+        0 => (until > now).then(|| say("Less than a minute left").to_owned()),
         1..60 => Some(counted(minutes, "minute", "minutes")),
         60..1_440 => Some(counted(minutes / 60, "hour", "hours")),
         _ => Some(counted(minutes / 1_440, "day", "days")),

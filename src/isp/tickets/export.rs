@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Result},
     sheets::{Bom, Cell},
     web::sheet::{Format, Sheet},
+    words::say,
 };
 
 /// A file has at most so many tickets.
@@ -54,7 +55,7 @@ pub async fn export(
         rules::check_filter(tx, filter).await?;
         let total = list::count(tx, filter).await?.total();
         if total > MOST {
-            let detail = format!("A file has at most {MOST} tickets, and this list has {total}. Narrow it.");
+            let detail = say!("A file has at most {} tickets, and this list has {}. Narrow it.", MOST, total);
             return Err(Error::invalid("q", "too_many", detail));
         }
         let label = format!("{total} tickets");

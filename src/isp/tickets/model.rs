@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     isp::plant::node::Node,
     types::{AreaId, Check, CustomerId, InstallationId, OutageId, StaffId, TicketId, line, optional_text},
+    words::say,
 };
 
 pub const TITLE_MAX: usize = 200;
@@ -57,11 +58,7 @@ pub fn transition(from: Status, to: Status) -> Result<bool> {
     }
     Err(Error::conflict(
         "not_a_step",
-        format!(
-            "A ticket that is {} cannot become {}.",
-            from.label().to_lowercase(),
-            to.label().to_lowercase()
-        ),
+        say!("A ticket that is {} cannot become {}.", from.label().to_lowercase(), to.label().to_lowercase()),
     ))
 }
 

@@ -21,6 +21,7 @@ use crate::{
     isp::plant::node::{self, Node},
     jobs,
     types::{CustomerId, InstallationId, OutageId, StaffId, TicketId},
+    words::in_english,
 };
 
 /// The kind of object in the audit trail.
@@ -279,8 +280,8 @@ pub async fn change(
     if draft.priority != was.priority {
         let said = format!(
             "Priority changed from {} to {}",
-            lower(was.priority.label()),
-            lower(draft.priority.label())
+            lower(in_english(|| was.priority.label())),
+            lower(in_english(|| draft.priority.label()))
         );
         note(tx, by, id, &said, true).await?;
     }
@@ -387,8 +388,11 @@ async fn stand(
         note(tx, by, ticket.id, &said, true).await?;
     }
     if is_moved {
-        let said =
-            format!("Status changed from {} to {}", lower(ticket.status.label()), lower(status.label()));
+        let said = format!(
+            "Status changed from {} to {}",
+            lower(in_english(|| ticket.status.label())),
+            lower(in_english(|| status.label()))
+        );
         note(tx, by, ticket.id, &said, false).await?;
     }
     let is = get(tx, ticket.id).await?;

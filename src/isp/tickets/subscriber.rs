@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     events,
     types::{CustomerId, TicketId},
+    words::say,
 };
 
 /// A ticket with what was said to its customer and by them.
@@ -84,7 +85,7 @@ pub async fn open_own(
     let filter = Filter { customer: Some(customer), statuses, ..Filter::default() };
     let rows = i64::try_from(OPEN_MAX).unwrap_or(i64::MAX);
     if list(tx, &filter, Sort::CreatedDown, None, rows).await?.len() >= OPEN_MAX {
-        let detail = format!("You have {OPEN_MAX} open tickets. Write on one of them instead.");
+        let detail = say!("You have {} open tickets. Write on one of them instead.", OPEN_MAX);
         return Err(Error::conflict("too_many_open", detail));
     }
     let ticket = rules::open(tx, by, customer, &draft, None).await?;

@@ -17,6 +17,7 @@ use crate::{
     events,
     files::{self, Frame, redraw},
     types::{CannedReplyId, Check, CommentId, FileId, TicketId, line, optional_text},
+    words::say,
 };
 
 pub use thread::{find_attachments, find_canned, find_comments};
@@ -155,7 +156,7 @@ pub(super) async fn attach_to(
 ) -> Result<Attachment> {
     let id = ticket.id;
     if thread::count_attachments(tx, id).await? >= ATTACHMENTS_MAX {
-        return Err(Error::conflict("too_many", format!("A ticket has at most {ATTACHMENTS_MAX} files.")));
+        return Err(Error::conflict("too_many", say!("A ticket has at most {} files.", ATTACHMENTS_MAX)));
     }
     let kept = files::keep(tx, &by.tenant, PURPOSE, &file.name, file.media_type, &file.content).await?;
     let attachment = thread::insert_attachment(tx, id, comment, kept, is_internal).await?;

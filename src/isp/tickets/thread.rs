@@ -8,6 +8,7 @@ use crate::{
     db::{OnConstraint, TenantTx},
     error::{Error, Result},
     types::{CannedReplyId, CommentId, CustomerId, FileId, StaffId, TicketId},
+    words::say,
 };
 
 /// A ticket shows its newest so many comments.
@@ -233,7 +234,7 @@ pub async fn insert_canned(tx: &TenantTx, title: &str, text: &str) -> Result<Can
         )
         .await;
     named(row)?.as_ref().map(canned_of).ok_or_else(|| {
-        Error::conflict("too_many", format!("There are {CANNED_MAX} replies already: delete one first."))
+        Error::conflict("too_many", say!("There are {} replies already: delete one first.", CANNED_MAX))
     })
 }
 

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     types::{Check, CustomerId, InstallationId, StaffId, TicketId, VisitId, Wrong, optional_text},
     web::choices::choices,
+    words::{in_english, say},
 };
 
 pub const NOTE_MAX: usize = 2_000;
@@ -52,7 +53,7 @@ impl Status {
         if STEPS.contains(&(self, to)) {
             return Ok(to);
         }
-        let detail = format!("A visit that is {} cannot become {}.", self.as_str(), to.as_str());
+        let detail = say!("A visit that is {} cannot become {}.", self.as_str(), to.as_str());
         Err(Error::conflict("transition_refused", detail))
     }
 
@@ -74,7 +75,7 @@ impl Span {
     pub fn parse(starts_at: DateTime<Utc>, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<Self> {
         let mut check = Check::new();
         if (starts_at - now).abs() > Duration::days(366 * YEARS_MAX) {
-            check.wrong("starts_at", "out_of_range", format!("A visit is within {YEARS_MAX} years."));
+            check.wrong("starts_at", "out_of_range", say!("A visit is within {} years.", YEARS_MAX));
         }
         if ends_at <= starts_at {
             check.wrong("ends_at", "not_after_start", "It ends after it begins.");
@@ -164,7 +165,7 @@ pub struct Visit {
 impl Visit {
     /// "Repair at Ana Cruz".
     pub fn label(&self) -> String {
-        format!("{} at {}", self.kind.label(), self.customer_name)
+        format!("{} at {}", in_english(|| self.kind.label()), self.customer_name)
     }
 
     /// What a visit says of itself in the audit trail.

@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     events,
     types::{Limit, StaffId, VisitId},
+    words::say,
 };
 
 /// The kind of object in the audit trail.
@@ -101,7 +102,7 @@ async fn check_technician(
         .await?
         .ok_or_else(|| Error::invalid("technician_id", "unknown", "There is no such member of staff."))?;
     if !colleague.is_active {
-        let detail = format!("{} does not work here any more.", colleague.name);
+        let detail = say!("{} does not work here any more.", colleague.name);
         return Err(Error::invalid("technician_id", "staff_inactive", detail));
     }
     if overlap == Overlap::Allow {
@@ -113,7 +114,7 @@ async fn check_technician(
         None => Ok(()),
         Some(other) => Err(Error::conflict(
             "technician_busy",
-            format!("{} is at {} at this time.", colleague.name, other.customer_name),
+            say!("{} is at {} at this time.", colleague.name, other.customer_name),
         )),
     }
 }
@@ -179,7 +180,7 @@ pub async fn change(
         return Ok(was);
     }
     if !was.status.is_open() {
-        let detail = format!("A visit that is {} stays as it is.", was.status.as_str());
+        let detail = say!("A visit that is {} stays as it is.", was.status.as_str());
         return Err(Error::conflict("settled", detail));
     }
     if was.status == Status::Missed && is.span != was.span {

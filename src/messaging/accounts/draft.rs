@@ -13,6 +13,7 @@ use crate::{
     messaging::providers::{self, About, Values},
     types::{Check, Wrong, amount, line},
     web::typed::optional_whole,
+    words::say,
 };
 
 pub const LABEL_MAX: usize = 100;
@@ -103,7 +104,7 @@ pub fn parse_price(text: &str) -> Result<Decimal, Wrong> {
 pub fn about_of(kind: &str) -> Result<&'static About> {
     providers::about(kind).ok_or_else(|| {
         let known: Vec<&str> = providers::REGISTRY.iter().map(|about| about.kind).collect();
-        Error::invalid("kind", "not_a_choice", format!("A provider is one of {}.", known.join(", ")))
+        Error::invalid("kind", "not_a_choice", say!("A provider is one of {}.", known.join(", ")))
     })
 }
 

@@ -24,6 +24,7 @@ use crate::{
     types::AccountId,
     web::parts::id_of,
     web::{Flash, Form, FormView, Moment, RouteTable, see_other},
+    words::say,
 };
 
 const PATH: &str = "/settings/channels";
@@ -95,11 +96,11 @@ fn provider_label(kind: &str) -> String {
 
 fn state_of(shown: &Shown) -> (&'static str, &'static str) {
     match (shown.account.is_active, shown.account.breaker.state, shown.checked_ok) {
-        (false, ..) => ("Switched off", ""),
-        (_, BreakerState::Open, _) => ("Out of use", "error"),
-        (_, BreakerState::HalfOpen, _) => ("Being probed", "warning"),
-        (_, BreakerState::Closed, Some(false)) => ("Last test failed", "warning"),
-        (_, BreakerState::Closed, _) => ("In use", "success"),
+        (false, ..) => (say("Switched off"), ""),
+        (_, BreakerState::Open, _) => (say("Out of use"), "error"),
+        (_, BreakerState::HalfOpen, _) => (say("Being probed"), "warning"),
+        (_, BreakerState::Closed, Some(false)) => (say("Last test failed"), "warning"),
+        (_, BreakerState::Closed, _) => (say("In use"), "success"),
     }
 }
 
@@ -154,7 +155,7 @@ async fn list_channels(user: PageUser, messaging: Data<&Messaging>) -> poem::Res
             spent: spent.normalize().to_string(),
         }),
     };
-    Ok(user.render("channels/list.html", "Channels", &view)?)
+    Ok(user.render("channels/list.html", say("Channels"), &view)?)
 }
 
 /// One setting of a credential as a form asks for it.
@@ -185,9 +186,9 @@ fn field_rows(about: &About, form: &FormView, masked: Option<&[Masked]>) -> Vec<
             (false, true) => known.clone().or(field.default.map(str::to_owned)).unwrap_or_default(),
         };
         FieldRow {
-            label: field.label,
+            label: say(field.label),
             kind: kind_word(field.kind),
-            hint: field.hint,
+            hint: say(field.hint),
             error: form.errors.get(&name).cloned().unwrap_or_default(),
             is_secret: field.is_secret,
             is_required: field.is_required,
@@ -263,7 +264,7 @@ fn new_page(user: &PageUser, status: StatusCode, about: &'static About, form: Fo
         fields: field_rows(about, &form, None),
         form,
     };
-    user.render_with(status, "channels/new.html", &format!("Connect {}", about.label), &view)
+    user.render_with(status, "channels/new.html", &say!("Connect {}", about.label), &view)
 }
 
 fn empty_form(about: &About) -> FormView {
@@ -287,7 +288,7 @@ fn said(done: &rules::Connected, what: &str) -> Flash {
     let label = &done.shown.account.label;
     match &done.unannounced {
         None => Flash::success(format!("{label} {what}")),
-        Some(why) => Flash::error(format!("{label} {what} It could not be told where to call us: {why}")),
+        Some(why) => Flash::error(say!("{} {} It could not be told where to call us: {}", label, what, why)),
     }
 }
 
@@ -300,7 +301,7 @@ async fn connect(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm)
     };
     match done {
         Ok(done) => {
-            let flash = said(&done, "was connected.");
+            let flash = said(&done, say("was connected."));
             Ok(user.then(&format!("{PATH}/{}", done.shown.account.id), &flash))
         }
         Err(error) => {
@@ -338,10 +339,10 @@ struct DetailPage {
 
 fn to_hint(channel: Channel) -> &'static str {
     match channel {
-        Channel::Sms | Channel::Whatsapp => "A telephone number",
-        Channel::Email => "An e-mail address",
+        Channel::Sms | Channel::Whatsapp => say("A telephone number"),
+        Channel::Email => say("An e-mail address"),
         Channel::Telegram => "A chat's number",
-        Channel::Instagram => "An Instagram id",
+        Channel::Instagram => say("An Instagram id"),
         Channel::Push => "A device's token",
         Channel::InApp => "A user's id",
     }
@@ -435,7 +436,7 @@ async fn change_account(
     };
     match changed {
         Ok(shown) => {
-            let flash = Flash::success(format!("{} was saved.", shown.account.label));
+            let flash = Flash::success(say!("{} was saved.", shown.account.label));
             Ok(user.then(&format!("{PATH}/{id}"), &flash))
         }
         Err(error) => Ok(detail(&user, &messaging, id, Some((form.0.as_ref().clone(), error))).await?),
@@ -454,7 +455,7 @@ async fn rotate(
     let about = about_of(&shown.account.kind).map_err(|_odd| Error::not_found("provider"))?;
     match rules::rotate(&messaging, &user.by, id, &given(about, &form)).await {
         Ok(done) => {
-            let flash = said(&done, "has its new credential. The old one is heard for another day.");
+            let flash = said(&done, say("has its new credential. The old one is heard for another day."));
             Ok(user.then(&format!("{PATH}/{id}"), &flash))
         }
         Err(error) => Ok(detail(&user, &messaging, id, Some((form.0.as_ref().clone(), error))).await?),
@@ -473,12 +474,12 @@ async fn test(
     let flash = match rules::test(&messaging, &user.by, id, to).await {
         Ok(done) => match (done.is_ok, done.sent) {
             (true, None) => Flash::success(done.note),
-            (true, Some(("accepted", _))) => Flash::success(format!("{} The message was taken.", done.note)),
+            (true, Some(("accepted", _))) => Flash::success(say!("{} The message was taken.", done.note)),
             (true, Some(("unknown", why))) => {
-                Flash::error(format!("{} Whether the message was taken is not known: {why}", done.note))
+                Flash::error(say!("{} Whether the message was taken is not known: {}", done.note, why))
             }
-            (true, Some((_, why))) => Flash::error(format!("{} The message was refused: {why}", done.note)),
-            (false, _) => Flash::error(format!("It does not work: {}", done.note)),
+            (true, Some((_, why))) => Flash::error(say!("{} The message was refused: {}", done.note, why)),
+            (false, _) => Flash::error(say!("It does not work: {}", done.note)),
         },
         Err(error @ Error::Invalid(_)) => Flash::error(error.detail()),
         Err(other) => return Err(other.into()),
@@ -495,7 +496,7 @@ async fn retry(
     let id: AccountId = id_of(&id, "account")?;
     let shown =
         messaging.db.in_tenant(user.tenant(), async |tx| rules::try_again(tx, &user.by, id).await).await?;
-    let flash = Flash::success(format!("The next message tries {}.", shown.account.label));
+    let flash = Flash::success(say!("The next message tries {}.", shown.account.label));
     Ok(user.then(&format!("{PATH}/{id}"), &flash))
 }
 
@@ -533,7 +534,7 @@ async fn delete_account(
     let id: AccountId = id_of(&id, "account")?;
     let done = messaging.db.in_tenant(user.tenant(), async |tx| rules::remove(tx, &user.by, id).await).await;
     match done {
-        Ok(label) => Ok(user.then(PATH, &Flash::success(format!("{label} was deleted.")))),
+        Ok(label) => Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", label)))),
         Err(error @ Error::Conflict { .. }) => {
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::error(error.detail())))
         }

@@ -26,6 +26,7 @@ use crate::{
     secrets::DataKeys,
     tenancy::Tenant,
     types::{AccountId, Country},
+    words::{in_english, say},
 };
 
 /// A test message is of no use after this.
@@ -109,7 +110,7 @@ pub async fn connect(
         .in_tenant(&by.tenant, async |tx| {
             let place = Place { id, channel: about.channel, kind: about.kind, hook_id: &hook_id };
             if store::lock_channel(tx, about.channel).await? >= PER_CHANNEL_MAX {
-                let detail = format!("A channel has at most {PER_CHANNEL_MAX} accounts.");
+                let detail = say!("A channel has at most {} accounts.", PER_CHANNEL_MAX);
                 return Err(Error::conflict("too_many_accounts", detail));
             }
             store::insert(tx, &place, draft, Some(&kept), None).await?;
@@ -295,7 +296,7 @@ pub async fn order(tx: &TenantTx, by: &By, channel: Channel, ids: &[AccountId]) 
         action: "message_account.ordered",
         object_type: "message_account",
         object_id: None,
-        object_label: channel.label(),
+        object_label: in_english(|| channel.label()),
         before: None,
         after: Some(after),
     };

@@ -25,6 +25,7 @@ use crate::{
     secrets::{Aad, DataKey, SecretStore, deployment_key, open, seal},
     tenancy::{Deed, Operator, Tenant, note},
     types::{AccountId, SenderId, line},
+    words::say,
 };
 
 const TABLE: &str = "platform_sender";
@@ -143,7 +144,7 @@ pub async fn limit(
     per_second: Option<i32>,
 ) -> Result<()> {
     if per_second.is_some_and(|n| !(1..=PER_SECOND_MAX).contains(&n)) {
-        let detail = format!("This must be between 1 and {PER_SECOND_MAX}.");
+        let detail = say!("This must be between 1 and {}.", PER_SECOND_MAX);
         return Err(Error::invalid("per_second", "out_of_range", detail));
     }
     let name = sender.map_or("all together", |sender| sender.name.as_str());
@@ -201,7 +202,7 @@ pub async fn list(db: &Db) -> Result<Vec<Sender>> {
 /// The sender of this name, in any case.
 pub async fn find(db: &Db, name: &str) -> Result<Sender> {
     let found = list(db).await?.into_iter().find(|one| one.name.to_lowercase() == name.trim().to_lowercase());
-    found.ok_or_else(|| Error::conflict("no_such_sender", format!("There is no sender {name}.")))
+    found.ok_or_else(|| Error::conflict("no_such_sender", say!("There is no sender {}.", name)))
 }
 
 /// Lends a sender to a tenant: it appears among the tenant's accounts, last in its channel's order.
@@ -252,7 +253,7 @@ pub async fn assign(db: &Db, actor: &Operator, sender: &Sender, tenant: &Tenant)
     if is_new || was_missing {
         return Ok(());
     }
-    Err(Error::conflict("assigned_already", format!("{} has it already.", tenant.slug)))
+    Err(Error::conflict("assigned_already", say!("{} has it already.", tenant.slug)))
 }
 
 fn event<'a>(action: &'static str, id: AccountId, label: &'a str) -> Event<'a> {

@@ -11,6 +11,7 @@ use crate::{
     },
     types::{CampaignId, FileId, MessageId, RecipientListId, TemplateId, line},
     web::choices::choices,
+    words::say,
 };
 
 pub const NAME_MAX: usize = 200;
@@ -72,7 +73,7 @@ impl Draft {
         if let Some(per_minute) = self.per_minute
             && !(1..=PER_MINUTE_MAX).contains(&per_minute)
         {
-            let detail = format!("This must be between 1 and {PER_MINUTE_MAX}.");
+            let detail = say!("This must be between 1 and {}.", PER_MINUTE_MAX);
             wrong.push(FieldError::new("per_minute", "out_of_range", detail));
         }
         // Its time is checked as a message's is.

@@ -17,6 +17,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     types::{ContactId, GroupId},
+    words::say,
 };
 
 /// At most so many at once.
@@ -47,7 +48,7 @@ async fn locked(tx: &TenantTx, chosen: &Chosen) -> Result<Vec<Contact>> {
         Chosen::Ids(ids) => ids.clone(),
         Chosen::Matching(filter) => {
             if list::count(tx, filter).await? > MOST {
-                let detail = format!("At most {MOST} contacts at once. Narrow the list.");
+                let detail = say!("At most {} contacts at once. Narrow the list.", MOST);
                 return Err(Error::invalid("contact_ids", "too_many", detail));
             }
             let found = list::list(tx, filter, Sort::Newest, None, MOST).await?;
@@ -132,7 +133,7 @@ fn add_tag(draft: &mut Draft, tag: &str) -> Result<()> {
         return Ok(());
     }
     if draft.tags.len() >= TAGS_MAX {
-        let detail = format!("{} has {TAGS_MAX} tags already.", draft.name);
+        let detail = say!("{} has {} tags already.", draft.name, TAGS_MAX);
         return Err(Error::invalid("tag", "too_many", detail));
     }
     draft.tags.push(tag.to_owned());

@@ -14,6 +14,7 @@ use crate::{
     messaging::Channel,
     sheets::{Bom, Cell},
     web::sheet::{Format, Sheet},
+    words::say,
 };
 
 const BATCH: i64 = 2_000;
@@ -55,7 +56,7 @@ pub async fn export(
                 mark = Some(Mark::of(last, sort));
                 rows.extend(found.into_iter().map(|one| cells(one, zone.0)));
                 if rows.len() > MOST {
-                    let detail = format!("A file has at most {MOST} contacts. Narrow the list.");
+                    let detail = say!("A file has at most {} contacts. Narrow the list.", MOST);
                     return Err(Error::invalid("q", "too_many", detail));
                 }
             }

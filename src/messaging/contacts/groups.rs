@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     types::{Check, ContactId, Cursor, GroupId, Limit, line, optional_text, search::containing},
     web::choices::choices,
+    words::say,
 };
 
 pub use api::GroupsApi;
@@ -190,7 +191,7 @@ pub async fn get(tx: &TenantTx, id: GroupId) -> Result<Group> {
 pub async fn create(tx: &TenantTx, by: &By, draft: &GroupDraft) -> Result<Group> {
     let count: i64 = tx.query_one("SELECT count(*) FROM contact_group", &[]).await?.get(0);
     if count >= MOST {
-        return Err(Error::conflict("too_many", format!("There are {MOST} groups already.")));
+        return Err(Error::conflict("too_many", say!("There are {} groups already.", MOST)));
     }
     let id = GroupId::new();
     let done = tx

@@ -26,6 +26,7 @@ use crate::{
     sheets::{self, Table},
     types::{ContactImportId, GroupId, Limit},
     web::choices::choices,
+    words::say,
 };
 
 pub use api::ImportsApi;
@@ -136,7 +137,7 @@ pub async fn upload(db: &Db, by: &By, file_name: &str, content: Vec<u8>) -> Resu
 /// Takes a pasted list in: one contact a line, with a number or an e-mail address and, if there is one, a name.
 pub async fn paste(db: &Db, by: &By, text: &str) -> Result<Import> {
     if text.chars().count() > PASTE_MAX {
-        let detail = format!("At most {PASTE_MAX} characters at once. Upload a file instead.");
+        let detail = say!("At most {} characters at once. Upload a file instead.", PASTE_MAX);
         return Err(Error::invalid("text", "too_long", detail));
     }
     let text = text.to_owned();

@@ -11,6 +11,7 @@ use crate::{
     messaging::{Address, Channel},
     tenancy::Tenant,
     types::{Check, ContactId, Country, Wrong, line, optional_line, optional_text},
+    words::say,
 };
 
 pub const NAME_MAX: usize = 200;
@@ -90,7 +91,7 @@ impl Draft {
             addresses.extend(parsed.filter(|address| !addresses.contains(address)));
         }
         if asked.addresses.len() > ADDRESSES_MAX {
-            check.wrong("addresses", "too_many", format!("At most {ADDRESSES_MAX} addresses."));
+            check.wrong("addresses", "too_many", say!("At most {} addresses.", ADDRESSES_MAX));
         }
         let whole = (|| {
             let note = note?.unwrap_or_default();
@@ -148,7 +149,7 @@ pub fn tags<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Wro
         }
     }
     if kept.len() > TAGS_MAX {
-        return Err(Wrong::new("too_many", format!("At most {TAGS_MAX} tags.")));
+        return Err(Wrong::new("too_many", say!("At most {} tags.", TAGS_MAX)));
     }
     Ok(kept)
 }
@@ -171,8 +172,10 @@ pub fn key(text: &str) -> Result<String, Wrong> {
     let wrong = || {
         Wrong::new(
             "not_a_name",
-            format!(
-                "The name of an attribute has small letters, digits and _, at most {KEY_MAX}: not “{key}”."
+            say!(
+                "The name of an attribute has small letters, digits and _, at most {}: not “{}”.",
+                KEY_MAX,
+                key
             ),
         )
     };
@@ -188,7 +191,7 @@ fn attributes(asked: &[(String, String)]) -> Result<Map<String, Value>, Wrong> {
         }
     }
     if kept.len() > ATTRIBUTES_MAX {
-        return Err(Wrong::new("too_many", format!("At most {ATTRIBUTES_MAX} attributes.")));
+        return Err(Wrong::new("too_many", say!("At most {} attributes.", ATTRIBUTES_MAX)));
     }
     Ok(kept)
 }
@@ -211,6 +214,6 @@ pub enum IfTaken {
 
 /// What is said of an address that another has.
 pub fn taken(address: &Address, owner: &Owner) -> Error {
-    let detail = format!("{} belongs to {} already.", address.as_str(), owner.name);
+    let detail = say!("{} belongs to {} already.", address.as_str(), owner.name);
     Error::conflict("address_taken", detail)
 }

@@ -12,6 +12,7 @@ use crate::{
     messaging::Channel,
     types::TemplateId,
     web::choices::choices,
+    words::say,
 };
 
 /// A range has at most so many days.
@@ -78,7 +79,7 @@ impl Asked {
             return wrong("after_the_end", "The first day lies after the last one.".into());
         }
         if (last - first).num_days() >= DAYS_MAX {
-            return wrong("too_long", format!("A range has at most {DAYS_MAX} days."));
+            return wrong("too_long", say!("A range has at most {} days.", DAYS_MAX));
         }
         let channel = match typed.channel {
             "" => None,

@@ -23,6 +23,7 @@ use crate::{
         RouteTable,
         parts::{Choice, Tab, address, grouped, money},
     },
+    words::{now_in_english, say},
 };
 
 const PATH: &str = "/messages/figures";
@@ -157,7 +158,10 @@ fn heat(figures: &Figures) -> Vec<Day> {
     };
     DAYS.iter()
         .zip(1..)
-        .map(|(label, weekday)| Day { label, hours: (0..24).map(|one| hour(weekday, one)).collect() })
+        .map(|(label, weekday)| Day {
+            label: say(label),
+            hours: (0..24).map(|one| hour(weekday, one)).collect(),
+        })
         .collect()
 }
 
@@ -199,7 +203,7 @@ async fn show_figures(user: PageUser, db: Data<&Db>, Query(wanted): Query<Wanted
         channels: Channel::ALL.iter().map(|one| Choice::new(one.as_str(), one.label())).collect(),
         providers: providers::REGISTRY.iter().map(|about| Choice::new(about.kind, about.label)).collect(),
         cuts: Cut::ALL.iter().map(cut).collect(),
-        total: shown("All".into(), &figures.total, &currency),
+        total: shown(say("All").into(), &figures.total, &currency),
         rows: figures.parts.iter().map(|part| shown(part.label.clone(), &part.sums, &currency)).collect(),
         to_accept: took(figures.to_accept),
         to_deliver: took(figures.to_deliver),
@@ -208,7 +212,7 @@ async fn show_figures(user: PageUser, db: Data<&Db>, Query(wanted): Query<Wanted
         csv_href: href("/messages/figures/export", &asked, asked.by),
         is_empty: figures.parts.is_empty(),
     };
-    Ok(user.render("messages/figures.html", "Message figures", &view)?)
+    Ok(user.render("messages/figures.html", say("Message figures"), &view)?)
 }
 
 #[handler]
@@ -218,5 +222,6 @@ async fn export_figures(
     Query(wanted): Query<Wanted>,
 ) -> poem::Result<Response> {
     let asked = wanted.parse(&user)?;
+    now_in_english();
     Ok(api::export(&db, &user.by, &asked).await?.into_response())
 }

@@ -23,6 +23,7 @@ use crate::{
         Flash, Moment, RouteTable,
         parts::{Choice, Pager, Tab, TimeMark, address, grouped, id_of, shown, time_mark},
     },
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -80,10 +81,14 @@ fn pager(path: &str, pairs: &[(&str, &str)], first: i64, rows: usize, cursor: Op
 
 /// The three lists of this room.
 fn rooms(active: &str) -> Vec<Tab> {
-    [("Messages", INBOUND), ("Providers’ calls", CALLS), ("Receipts without a message", UNMATCHED)]
-        .into_iter()
-        .map(|(label, href)| Tab { label, count: None, href: href.to_owned(), active: href == active })
-        .collect()
+    [
+        (say("Messages"), INBOUND),
+        (say("Providers’ calls"), CALLS),
+        (say("Receipts without a message"), UNMATCHED),
+    ]
+    .into_iter()
+    .map(|(label, href)| Tab { label, count: None, href: href.to_owned(), active: href == active })
+    .collect()
 }
 
 #[derive(Serialize)]
@@ -166,7 +171,7 @@ async fn list_inbound(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>)
         keyword,
         address: plain,
     };
-    Ok(user.render("hooks/inbound.html", "Inbound messages", &view)?)
+    Ok(user.render("hooks/inbound.html", say("Inbound messages"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -203,13 +208,13 @@ fn tone(status: CallStatus) -> &'static str {
 /// What a code of a refusal means, for people.
 fn said(detail: Option<&str>) -> String {
     match detail.unwrap_or_default() {
-        "signature_missing" => "It carries no signature.",
-        "signature_wrong" => "Its signature is not this account’s.",
-        "signature_stale" => "It was signed too long before it came.",
-        "hook_not_configured" => "The account lacks the secret that proves it.",
-        "malformed_hook" => "It cannot be read.",
-        "not_found" => "This provider does not call in this way.",
-        "account_gone" => "The account is gone.",
+        "signature_missing" => say("It carries no signature."),
+        "signature_wrong" => say("Its signature is not this account’s."),
+        "signature_stale" => say("It was signed too long before it came."),
+        "hook_not_configured" => say("The account lacks the secret that proves it."),
+        "malformed_hook" => say("It cannot be read."),
+        "not_found" => say("This provider does not call in this way."),
+        "account_gone" => say("The account is gone."),
         other => other,
     }
     .to_owned()
@@ -226,7 +231,7 @@ fn told(call: &HookCall) -> String {
             .collect();
     match (told.is_empty(), call.is_get) {
         (false, _) => told.join(", "),
-        (true, true) => "Challenge".into(),
+        (true, true) => say("Challenge").into(),
         (true, false) => "–".into(),
     }
 }
@@ -235,7 +240,7 @@ fn call_row(call: HookCall, zone: chrono_tz::Tz) -> CallRow {
     CallRow {
         href: format!("{CALLS}/{}", call.id),
         told: told(&call),
-        account: call.label.unwrap_or_else(|| "An account that is gone".into()),
+        account: call.label.unwrap_or_else(|| say("An account that is gone").into()),
         size: format!("{} bytes", grouped(i64::from(call.size))),
         status: call.status.label(),
         tone: tone(call.status),
@@ -265,7 +270,7 @@ async fn list_calls(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -
         filtered: status.is_some(),
         items: items.into_iter().map(|call| call_row(call, zone)).collect(),
     };
-    Ok(user.render("hooks/calls.html", "Providers’ calls", &view)?)
+    Ok(user.render("hooks/calls.html", say("Providers’ calls"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -290,8 +295,8 @@ struct UnmatchedRow {
 fn unmatched_row(one: Unmatched, zone: chrono_tz::Tz) -> UnmatchedRow {
     UnmatchedRow {
         message_id: one.message_id,
-        account: one.label.unwrap_or_else(|| "An account that is gone".into()),
-        state: one.state.unwrap_or_else(|| "unknown".into()),
+        account: one.label.unwrap_or_else(|| say("An account that is gone").into()),
+        state: one.state.unwrap_or_else(|| say("unknown").into()),
         word: one.word,
         detail: one.detail.unwrap_or_default(),
         is_hint: one.is_hint,
@@ -322,7 +327,7 @@ async fn list_unmatched(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked
         pager: pager(UNMATCHED, &[], asked.first(), items.len(), cursor),
         items: items.into_iter().map(|one| unmatched_row(one, zone)).collect(),
     };
-    Ok(user.render("hooks/unmatched.html", "Receipts without a message", &view)?)
+    Ok(user.render("hooks/unmatched.html", say("Receipts without a message"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -351,7 +356,7 @@ const SHOWN_BYTES: usize = 65_536;
 
 #[handler]
 async fn show_call(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
-    let id: HookCallId = id_of(&id, "hook call")?;
+    let id: HookCallId = id_of(&id, say("hook call"))?;
     let (call, letter) = db.read_tenant(user.tenant(), async |tx| rules::get(tx, id).await).await?;
     let zone = user.tenant().time_zone.0;
     let shown = letter.body.get(..SHOWN_BYTES).unwrap_or(&letter.body);
@@ -377,7 +382,7 @@ async fn show_call(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poe
 
 #[handler]
 async fn replay_call(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
-    let id: HookCallId = id_of(&id, "hook call")?;
+    let id: HookCallId = id_of(&id, say("hook call"))?;
     db.in_tenant(user.tenant(), async |tx| rules::replay(tx, &user.by, id).await).await?;
     Ok(user.then(&format!("{CALLS}/{id}"), &Flash::success("The call is read again.")))
 }

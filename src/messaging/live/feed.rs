@@ -23,6 +23,7 @@ use crate::{
     },
     tenancy::{Registry, Status},
     types::{StaffId, TenantId},
+    words::say,
 };
 
 /// Whether the credential still counts is looked at so often, and before everything that is told.
@@ -91,7 +92,7 @@ pub fn topics_of(asked: impl IntoIterator<Item = impl AsRef<str>>) -> Result<BTr
         return Err(Error::invalid(
             "topics",
             "not_a_topic",
-            format!("At most {TOPICS_MAX} of deliveries and message:<id>."),
+            say!("At most {} of deliveries and message:<id>.", TOPICS_MAX),
         ));
     }
     Ok(topics)

@@ -19,6 +19,7 @@ use crate::{
     db::Db,
     error::{Error, Result},
     types::TenantId,
+    words::say,
 };
 
 const CHANNEL: &str = "lastmile_live";
@@ -80,7 +81,7 @@ impl Hub {
         if *count >= WINDOWS_MAX {
             return Err(Error::too_many(
                 Duration::from_secs(30),
-                format!("At most {WINDOWS_MAX} windows may be open at once."),
+                say!("At most {} windows may be open at once.", WINDOWS_MAX),
             ));
         }
         *count += 1;

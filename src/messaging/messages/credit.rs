@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     messaging::{Channel, accounts, policy, segments::segments},
     types::DeliveryId,
+    words::say,
 };
 
 /// The code of a refusal for want of credit.
@@ -49,7 +50,7 @@ pub async fn set_aside(tx: &TenantTx, of: &Audience<'_>, recipients: &mut [Recip
     if is_there {
         Ok(())
     } else {
-        let detail = format!("The prepaid credit does not last: {sum} more would be needed.");
+        let detail = say!("The prepaid credit does not last: {} more would be needed.", sum);
         Err(Error::conflict(TOO_LOW, detail))
     }
 }

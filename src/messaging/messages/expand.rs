@@ -25,6 +25,7 @@ use crate::{
         plans::{Metric, month_around, must_fit},
     },
     types::{ContactId, Country, CustomerId, DeliveryId, GroupId, MessageId, RecipientListId},
+    words::say,
 };
 
 /// So many people are read and written at once.
@@ -278,7 +279,7 @@ async fn page(
 }
 
 fn unknown(field: &str, at: usize, what: &str) -> Error {
-    let detail = format!("There is no such {what}.");
+    let detail = say!("There is no such {}.", what);
     Error::Invalid(vec![FieldError::new(format!("to.{field}[{at}]"), "unknown", detail)])
 }
 

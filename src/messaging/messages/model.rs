@@ -10,6 +10,7 @@ use crate::{
     error::{Error, FieldError, Result},
     messaging::{Channel, audience::Segment, templates::Words},
     types::{ContactId, CustomerId, DeliveryId, FileId, GroupId, MessageId, RecipientListId, TemplateId},
+    words::say,
 };
 
 /// So many recipients may be named one by one in one call.
@@ -86,10 +87,10 @@ impl To {
             FieldError::new(
                 "to",
                 "too_many",
-                format!("At most {NAMED_MAX} recipients can be named in one call."),
+                say!("At most {} recipients can be named in one call.", NAMED_MAX),
             )
         } else if self.groups.len() + self.segments.len() + self.lists.len() > PARTS_MAX {
-            FieldError::new("to", "too_many", format!("At most {PARTS_MAX} groups, segments and lists."))
+            FieldError::new("to", "too_many", say!("At most {} groups, segments and lists.", PARTS_MAX))
         } else {
             return Ok(());
         };

@@ -6,6 +6,7 @@ use croner::{Cron, parser::CronParser};
 use crate::{
     error::{Error, Result},
     types::TimeZone,
+    words::say,
 };
 
 /// Recurrences are looked at by the hour at most: a cron that fires each minute is a mistake, or an attack.
@@ -13,7 +14,7 @@ const GAP_MINUTES: i64 = 15;
 
 fn parse(text: &str) -> Result<Cron> {
     CronParser::builder().build().parse(text.trim()).map_err(|odd| {
-        let detail = format!("This is no cron expression of five fields, such as `0 9 * * 1`: {odd}.");
+        let detail = say!("This is no cron expression of five fields, such as `0 9 * * 1`: {}.", odd);
         Error::invalid("recurrence", "not_a_cron", detail)
     })
 }
@@ -32,7 +33,7 @@ pub fn next(text: &str, zone: TimeZone, after: DateTime<Utc>) -> Result<DateTime
     let first = find(after)?;
     let second = find(first)?;
     if second - first < chrono::TimeDelta::minutes(GAP_MINUTES) {
-        let detail = format!("A message can be sent every {GAP_MINUTES} minutes at most.");
+        let detail = say!("A message can be sent every {} minutes at most.", GAP_MINUTES);
         return Err(Error::invalid("recurrence", "too_often", detail));
     }
     Ok(first)

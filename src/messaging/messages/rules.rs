@@ -28,6 +28,7 @@ use crate::{
     },
     tenancy::Tenant,
     types::{ContactId, Country, CustomerId, DeliveryId, MessageId, TemplateId},
+    words::say,
 };
 
 /// So many batches are written out before the call is answered; the rest is written out by a job.
@@ -174,7 +175,7 @@ fn check_words(ask: &Ask, composer: &Composer) -> Result<()> {
         .iter()
         .filter(|channel| !known.contains(channel))
         .map(|channel| {
-            let detail = format!("There are no words for {}.", channel.label());
+            let detail = say!("There are no words for {}.", channel.label());
             FieldError::new("channels", "no_words", detail)
         })
         .collect();
@@ -198,7 +199,7 @@ fn nobody() -> Error {
 /// Contacts and customers who are not there are named.
 async fn known_people(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
     let unknown = |part: &str, at: usize, what: &str| {
-        let detail = format!("There is no such {what}.");
+        let detail = say!("There is no such {}.", what);
         Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
     };
     let found = contacts::find(tx, &to.contacts).await?;
@@ -221,7 +222,7 @@ async fn known_people(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to:
 pub async fn known_parts(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: &To) -> Result<()> {
     known_people(tx, messaging, tenant, to).await?;
     let unknown = |part: &str, at: usize, what: &str| {
-        let detail = format!("There is no such {what}.");
+        let detail = say!("There is no such {}.", what);
         Error::Invalid(vec![FieldError::new(format!("to.{part}[{at}]"), "unknown", detail)])
     };
     for (at, segment) in to.segments.iter().enumerate() {

@@ -15,6 +15,7 @@ use crate::{
     error::Result,
     types::{Check, Wrong, line},
     web::typed::{Typed, optional_whole},
+    words::say,
 };
 
 pub use api::PolicyApi;
@@ -85,7 +86,7 @@ impl Policy {
         if let (Some(stop), Some(start)) = (&stop_words, &start_words)
             && let Some(both) = stop.iter().find(|word| start.contains(word))
         {
-            check.wrong("start_words", "both", format!("“{both}” cannot mean both."));
+            check.wrong("start_words", "both", say!("“{}” cannot mean both.", both));
         }
         let whole = (|| {
             Some(Self {
@@ -157,7 +158,7 @@ fn words(text: &str) -> Result<Vec<String>, Wrong> {
     let mut found: Vec<String> = Vec::new();
     for line in text.lines().map(|line| line.trim().to_lowercase()).filter(|line| !line.is_empty()) {
         if line.chars().count() > WORD_CHARS_MAX || line.chars().any(char::is_control) {
-            let detail = format!("A word has at most {WORD_CHARS_MAX} characters.");
+            let detail = say!("A word has at most {} characters.", WORD_CHARS_MAX);
             return Err(Wrong::new("too_long", detail));
         }
         if !found.contains(&line) {
@@ -165,7 +166,7 @@ fn words(text: &str) -> Result<Vec<String>, Wrong> {
         }
     }
     if found.len() > WORDS_MAX {
-        return Err(Wrong::new("too_many", format!("At most {WORDS_MAX} words.")));
+        return Err(Wrong::new("too_many", say!("At most {} words.", WORDS_MAX)));
     }
     Ok(found)
 }

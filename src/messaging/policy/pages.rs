@@ -14,6 +14,7 @@ use crate::{
     error::Result,
     messaging::accounts::ManageChannels,
     web::{Flash, FormView, RouteTable, typed::Typed},
+    words::say,
 };
 
 const PATH: &str = "/settings/messaging";
@@ -39,7 +40,7 @@ fn page(user: &PageUser, status: StatusCode, typed: Typed, form: FormView) -> Re
         is_dry_run: typed.is_ticked("is_dry_run"),
         zone: user.tenant().time_zone.to_string(),
     };
-    user.render_with(status, "channels/policy.html", "Messaging settings", &view)
+    user.render_with(status, "channels/policy.html", say("Messaging settings"), &view)
 }
 
 #[handler]

@@ -25,6 +25,7 @@ use crate::{
         file_body::{FileBody, UPLOAD_MAX_BYTES},
         sheet::Format,
     },
+    words::{now_in_english, say},
 };
 
 const PATH: &str = "/suppressions";
@@ -114,9 +115,9 @@ fn chips(filter: &Filter) -> Vec<Chip> {
         remove_href: without(name),
     };
     let mut chips = Vec::new();
-    chips.extend(filter.channel.map(|channel| chip("Channel", channel.label(), "channel")));
-    chips.extend(filter.reason.map(|reason| chip("Reason", reason.label(), "reason")));
-    chips.extend(filter.q.as_deref().map(|q| chip("Address", q, "q")));
+    chips.extend(filter.channel.map(|channel| chip(say("Channel"), channel.label(), "channel")));
+    chips.extend(filter.reason.map(|reason| chip(say("Reason"), reason.label(), "reason")));
+    chips.extend(filter.q.as_deref().map(|q| chip(say("Address"), q, "q")));
     chips
 }
 
@@ -173,7 +174,7 @@ async fn page(
         form: mend.unwrap_or_else(|| FormView::empty(PATH, &FIELDS).with("reason", "manual")),
         q: filter.q.clone().unwrap_or_default(),
     };
-    user.render_with(status, "suppressions/list.html", "Suppressions", &view)
+    user.render_with(status, "suppressions/list.html", say("Suppressions"), &view)
 }
 
 fn row_of(one: Suppression, zone: chrono_tz::Tz) -> Row {
@@ -203,6 +204,7 @@ async fn download(
     messaging: Data<&Messaging>,
     Query(asked): Query<Asked>,
 ) -> poem::Result<Response> {
+    now_in_english();
     let format = Format::of_page(&asked.format);
     let sheet = export::export(&messaging.db, &user.by, &asked.filter(), format, Bom::With).await?;
     Ok(sheet.into_response())
@@ -227,7 +229,7 @@ async fn add(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm) -> 
     };
     match added {
         Ok(one) => {
-            let said = format!("{} is no longer written to.", one.address);
+            let said = say!("{} is no longer written to.", one.address);
             Ok(user.then(PATH, &Flash::success(said)))
         }
         Err(error) => {
@@ -242,7 +244,7 @@ async fn lift(user: PageUser, messaging: Data<&Messaging>, Path(id): Path<String
     let id = id_of(&id, "suppression")?;
     let db = &messaging.db;
     let gone = db.in_tenant(user.tenant(), async |tx| rules::unsuppress(tx, &user.by, id).await).await?;
-    Ok(user.then(PATH, &Flash::success(format!("{} may be written to again.", gone.address))))
+    Ok(user.then(PATH, &Flash::success(say!("{} may be written to again.", gone.address))))
 }
 
 #[handler]
@@ -256,13 +258,13 @@ async fn upload(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm) 
             let added = counted(done.added, "address was added", "addresses were added");
             let known = match done.known {
                 0 => String::new(),
-                n => format!(" {} on the list before.", counted(n, "was", "were")),
+                n => say!(" {} on the list before.", counted(n, "was", "were")),
             };
             let wrong: Vec<String> = done
                 .errors
                 .iter()
                 .take(ERRORS_TOLD)
-                .map(|wrong| format!("Row {}: {}", wrong.row, wrong.detail))
+                .map(|wrong| say!("Row {}: {}", wrong.row, wrong.detail))
                 .collect();
             match done.failed {
                 0 => Flash::success(format!("{added}.{known}")),

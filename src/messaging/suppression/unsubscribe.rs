@@ -22,6 +22,7 @@ use crate::{
     messaging::{Address, Messaging},
     tenancy::Tenant,
     web::{Authority, Form, Origin, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/u/:token";
@@ -61,7 +62,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(request: &'a Request, messaging: &'a Messaging, token: &'a str) -> Result<Self> {
         Ok(Self {
-            access: request.extensions().get::<Access>().ok_or("no access").internal()?,
+            access: request.extensions().get::<Access>().ok_or(say("no access")).internal()?,
             tenant: request.extensions().get::<Tenant>().ok_or(Error::not_found("page"))?,
             messaging,
             token,
@@ -97,7 +98,7 @@ impl<'a> Asked<'a> {
             action: format!("/u/{}", self.token),
         };
         let brand = self.access.brand(self.tenant).await?;
-        let bare = Bare { status, template: "suppressions/unsubscribe.html", title: "Unsubscribe" };
+        let bare = Bare { status, template: "suppressions/unsubscribe.html", title: say("Unsubscribe") };
         let mut response = visitor.render(self.access, bare, Some(brand), &view)?;
         // The address of this page is a key: it goes nowhere else.
         let headers = response.headers_mut();
@@ -138,10 +139,10 @@ async fn leave(
     } else if says(BACK) {
         Consent::Granted
     } else {
-        let detail = "Send List-Unsubscribe=One-Click to leave.";
+        let detail = say("Send List-Unsubscribe=One-Click to leave.");
         return Err(Error::invalid(ONE_CLICK.0, "required", detail).into());
     };
-    let actor = Actor::anonymous("Unsubscribe link");
+    let actor = Actor::anonymous(say("Unsubscribe link"));
     let origin = request.extensions().get::<Origin>();
     let Leaving { channel, ref address, delivery } = leaving;
     let word = Word { channel, address, consent, source: Source::Link, delivery };

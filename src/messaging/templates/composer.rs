@@ -17,6 +17,7 @@ use super::{
 use crate::{
     error::{Error, FieldError, Result},
     mail::one_line,
+    words::say,
 };
 
 /// A text that became longer than this is refused.
@@ -245,7 +246,7 @@ impl Composer {
             Ok(_done) => String::from_utf8(room.0).map_err(|_odd| ComposeError::Failed {
                 field: field(),
                 line: 1,
-                detail: "This is no text.".into(),
+                detail: say("This is no text.").into(),
             }),
             Err(error) => Err(match error.kind() {
                 ErrorKind::OutOfFuel => ComposeError::OutOfFuel { field: field() },
@@ -356,7 +357,7 @@ impl Compiler {
 
     fn refuse(&mut self, at: &str, field: &str, line: usize, code: &'static str, detail: &str) {
         let at = if field == "footer" { "footer".to_owned() } else { format!("{at}.{field}") };
-        let wrong = FieldError::new(at, code, format!("Line {line}: {detail}"));
+        let wrong = FieldError::new(at, code, say!("Line {}: {}", line, detail));
         if !self.wrong.contains(&wrong) {
             self.wrong.push(wrong);
         }

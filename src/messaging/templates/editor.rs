@@ -27,6 +27,7 @@ use crate::{
     types::TemplateId,
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, RouteTable},
+    words::say,
 };
 
 const TEXT_FIELDS: [&str; 10] = [
@@ -161,7 +162,7 @@ fn words_page(
 ) -> Result<Response> {
     let title = match template {
         Some((template, _)) => format!("{}: {}", template.name, channel.label()),
-        None => "New template".to_owned(),
+        None => say("New template").to_owned(),
     };
     let mut variables: Vec<String> = super::KNOWN.map(str::to_owned).to_vec();
     variables.extend(template.iter().flat_map(|(_, v)| v.variables.iter().map(|one| one.name.clone())));
@@ -255,12 +256,12 @@ async fn show_preview(
             .map_err(|error| error.to_string())
     });
     let whose = match (&who, &person) {
-        (_, Some(person)) => format!("As {} would be sent it.", person.name),
+        (_, Some(person)) => say!("As {} would be sent it.", person.name),
         (Who::Sample, None) => String::new(),
-        _ => "Nobody was found: samples are shown.".into(),
+        _ => say("Nobody was found: samples are shown.").into(),
     };
     let view = PreviewPage { preview: Shown::of(made), whose };
-    Ok(user.render("message_templates/_preview.html", "Preview", &view)?)
+    Ok(user.render("message_templates/_preview.html", say("Preview"), &view)?)
 }
 
 #[handler]
@@ -308,7 +309,7 @@ async fn add_template(
     };
     match added {
         Ok(template) => {
-            let flash = Flash::success(format!("{} was written.", template.name));
+            let flash = Flash::success(say!("{} was written.", template.name));
             Ok(user.then(&format!("{PATH}/{}", template.id), &flash))
         }
         Err(error) => {
@@ -393,7 +394,7 @@ async fn change_words(
     };
     match changed {
         Ok(template) => {
-            let said = format!("{} was saved as version {}.", template.name, template.latest);
+            let said = say!("{} was saved as version {}.", template.name, template.latest);
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::success(said)))
         }
         Err(error) => {
@@ -433,7 +434,7 @@ async fn delete_words(
         })
         .await;
     let flash = match done {
-        Ok(template) => Flash::success(format!("{} says nothing there any more.", template.name)),
+        Ok(template) => Flash::success(say!("{} says nothing there any more.", template.name)),
         Err(error @ (Error::Conflict { .. } | Error::Invalid(_))) => Flash::error(error.detail()),
         Err(other) => return Err(other.into()),
     };
@@ -473,7 +474,7 @@ fn head_page(
     let href = format!("{PATH}/{}", template.id);
     let link = Link { name: template.name.clone(), href, id: template.id.to_string() };
     let view = HeadPage { template: link, rows, form };
-    user.render_with(status, "message_templates/head.html", &format!("Edit {}", template.name), &view)
+    user.render_with(status, "message_templates/head.html", &say!("Edit {}", template.name), &view)
 }
 
 #[handler]
@@ -530,7 +531,7 @@ async fn change_head(
         .await;
     match changed {
         Ok(template) => {
-            let flash = Flash::success(format!("{} was saved.", template.name));
+            let flash = Flash::success(say!("{} was saved.", template.name));
             Ok(user.then(&format!("{PATH}/{id}"), &flash))
         }
         Err(error) => {

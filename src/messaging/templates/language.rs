@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::words::say;
 use minijinja::machinery::{
     WhitespaceConfig,
     ast::{BinOpKind, Call, CallArg, Expr, Filter, ForLoop, IfCond, Stmt, UnaryOpKind},
@@ -221,7 +222,7 @@ impl Reader {
             }
             Expr::Filter(filter) => self.filter(filter, line),
             Expr::Test(test) if !TESTS.contains(&test.name) => {
-                refused(line, format!("There is no test {}: use one of {}.", test.name, TESTS.join(", ")))
+                refused(line, say!("There is no test {}: use one of {}.", test.name, TESTS.join(", ")))
             }
             Expr::Test(test) => {
                 self.arguments(&test.args, line, false)?;
@@ -266,7 +267,7 @@ impl Reader {
     fn filter(&mut self, filter: &Filter<'_>, line: u16) -> Result<(), Odd> {
         if !FILTERS.contains(&filter.name) && filter.name != UPPER {
             let known = FILTERS.join(", ");
-            return refused(line, format!("There is no filter {}: use one of {known}, upper.", filter.name));
+            return refused(line, say!("There is no filter {}: use one of {}, upper.", filter.name, known));
         }
         let Some(expr) = &filter.expr else { return refused(line, "A filter needs a value before it.") };
         if matches!(filter.name, "default" | "d") {
@@ -289,7 +290,7 @@ impl Reader {
             return Ok(());
         }
         if root == RANGE || root == LOOP {
-            return refused(line, format!("{root} stands in loops only."));
+            return refused(line, say!("{} stands in loops only.", root));
         }
         self.asks.names.insert(root.clone());
         if !self.is_lenient && !self.guarded.iter().any(|seen| path.starts_with(seen)) {

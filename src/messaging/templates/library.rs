@@ -19,6 +19,7 @@ use crate::{
     messaging::Channel,
     tenancy::{Deed, Operator, note},
     types::Wrong,
+    words::say,
 };
 
 /// So many are kept: whoever looks for one reads the list.
@@ -145,7 +146,7 @@ pub async fn create(db: &Db, who: &Operator, text: &OfferText) -> Result<Uuid> {
     db.in_public(async |tx| {
         let there: i64 = tx.query_one("SELECT count(*) FROM public.library_template", &[]).await?.get(0);
         if there >= KEPT_MAX {
-            let detail = format!("The library holds {KEPT_MAX} texts. Delete one that nobody needs.");
+            let detail = say!("The library holds {} texts. Delete one that nobody needs.", KEPT_MAX);
             return Err(Error::conflict("library_full", detail));
         }
         let done = tx

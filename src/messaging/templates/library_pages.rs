@@ -17,6 +17,7 @@ use crate::{
     error::Result,
     messaging::Messaging,
     web::{Flash, RouteTable, parts::id_of},
+    words::say,
 };
 
 const LIBRARY: &str = "/templates/library";
@@ -56,12 +57,12 @@ async fn show(user: PageUser, messaging: Data<&Messaging>) -> Result<Response> {
         text: offer.text.text,
     });
     let view = LibraryPage { offers: rows.collect(), can_edit: may::<EditTemplates>(&user) };
-    user.render("message_templates/library.html", "Library", &view)
+    user.render("message_templates/library.html", say("Library"), &view)
 }
 
 #[handler]
 async fn take(user: PageUser, messaging: Data<&Messaging>, Path(id): Path<String>) -> Result<Response> {
-    let id: Uuid = id_of(&id, "text of the library")?;
+    let id: Uuid = id_of(&id, say("text of the library"))?;
     let template = library::take(&messaging.db, &user.by, id).await?;
     Ok(user.then(
         &format!("{PATH}/{}", template.id),

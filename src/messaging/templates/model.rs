@@ -11,6 +11,7 @@ use crate::{
     error::{Error, FieldError, Result},
     types::{Check, TemplateId, line, optional_line, optional_text},
     web::choices::choices,
+    words::say,
 };
 
 pub const NAME_MAX: usize = 100;
@@ -52,7 +53,7 @@ pub fn checked_variables(variables: Vec<Variable>) -> Result<Vec<Variable>> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::with_capacity(variables.len().min(VARIABLES_MAX));
     if variables.len() > VARIABLES_MAX {
-        return Err(Error::invalid("variables", "too_many", format!("At most {VARIABLES_MAX} variables.")));
+        return Err(Error::invalid("variables", "too_many", say!("At most {} variables.", VARIABLES_MAX)));
     }
     for (at, variable) in variables.into_iter().enumerate() {
         let name = variable.name.trim().to_owned();
@@ -64,7 +65,7 @@ pub fn checked_variables(variables: Vec<Variable>) -> Result<Vec<Variable>> {
                           and is no word of the language; at most 40 characters.";
             add("name", "not_a_name", detail.into());
         } else if !seen.insert(name.clone()) {
-            add("name", "twice", format!("{name} is there twice."));
+            add("name", "twice", say!("{} is there twice.", name));
         }
         match variable.fallback.as_deref().map_or(Ok(None), |text| optional_line(text, FALLBACK_MAX)) {
             Ok(fallback) => kept.push(Variable { name, fallback, is_required: variable.is_required }),

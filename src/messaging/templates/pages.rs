@@ -24,6 +24,7 @@ use crate::{
     types::{Cursor, Limit, TemplateId},
     web::parts::{Choice, Pager, Tab, address, grouped, id_of, shown},
     web::{Flash, Moment, RouteTable},
+    words::say,
 };
 
 pub(super) const PATH: &str = "/templates";
@@ -154,9 +155,9 @@ async fn list_templates(
     };
     let view = ListPage {
         tabs: vec![
-            tab("In use", "", all),
-            tab("Waiting for approval", "pending", pending),
-            tab("Archived", "archived", archived),
+            tab(say("In use"), "", all),
+            tab(say("Waiting for approval"), "pending", pending),
+            tab(say("Archived"), "archived", archived),
         ],
         pager: Pager {
             prev_href: after.is_some().then(|| href(key, &[])),
@@ -172,7 +173,7 @@ async fn list_templates(
         state: key.to_owned(),
         q,
     };
-    Ok(user.render("message_templates/list.html", "Templates", &view)?)
+    Ok(user.render("message_templates/list.html", say("Templates"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -355,9 +356,9 @@ async fn detail(
     let view = DetailPage {
         variants: variants_of(id, &written, person.as_ref(), &language)?,
         whose: match (&who, &person) {
-            (_, Some(person)) => format!("Shown as {} would be sent it.", person.name),
+            (_, Some(person)) => say!("Shown as {} would be sent it.", person.name),
             (Who::Sample, None) => String::new(),
-            _ => "Nobody was found: shown with samples.".into(),
+            _ => say("Nobody was found: shown with samples.").into(),
         },
         who: looking.who,
         action: format!("{PATH}/{id}"),
@@ -419,7 +420,7 @@ async fn submit(
 ) -> poem::Result<Response> {
     let id = id_of(&id, "template")?;
     let done = messaging.db.in_tenant(user.tenant(), async |tx| rules::submit(tx, &user.by, id).await).await;
-    back(&user, id, done, "was handed in.")
+    back(&user, id, done, say("was handed in."))
 }
 
 #[handler]
@@ -431,7 +432,7 @@ async fn withdraw(
     let id = id_of(&id, "template")?;
     let done =
         messaging.db.in_tenant(user.tenant(), async |tx| rules::withdraw(tx, &user.by, id).await).await;
-    back(&user, id, done, "is a draft again.")
+    back(&user, id, done, say("is a draft again."))
 }
 
 #[handler]
@@ -445,7 +446,7 @@ async fn archive(
     let away = form.get("archived") == "true";
     let done =
         messaging.db.in_tenant(user.tenant(), async |tx| rules::archive(tx, &user.by, id, away).await).await;
-    back(&user, id, done, if away { "was archived." } else { "is in use again." })
+    back(&user, id, done, if away { say("was archived.") } else { say("is in use again.") })
 }
 
 /// The version that a form names; one that is no number is of nothing.
@@ -464,7 +465,7 @@ async fn restore(
     let n = version_of(&form);
     let done =
         messaging.db.in_tenant(user.tenant(), async |tx| rules::restore(tx, &user.by, id, n).await).await;
-    back(&user, id, done, "has the words of the older version in a draft.")
+    back(&user, id, done, say("has the words of the older version in a draft."))
 }
 
 #[handler]
@@ -483,7 +484,7 @@ async fn decide(
             rules::decide(tx, &user.by, id, n, is_approved, form.get("note")).await
         })
         .await;
-    back(&user, id, done, if is_approved { "was approved." } else { "was rejected." })
+    back(&user, id, done, if is_approved { say("was approved.") } else { say("was rejected.") })
 }
 
 #[handler]
@@ -509,5 +510,10 @@ async fn set_default(
         }
         Err(error) => Err(error),
     };
-    back(&user, id, done, if wanted.is_some() { "is the default." } else { "is not the default any more." })
+    back(
+        &user,
+        id,
+        done,
+        if wanted.is_some() { say("is the default.") } else { say("is not the default any more.") },
+    )
 }

@@ -13,6 +13,7 @@ use crate::{
     db::TenantTx,
     error::{Error, FieldError, Result},
     types::{Limit, TemplateId, optional_line},
+    words::{in_english, say},
 };
 
 const NOTE_MAX: usize = 500;
@@ -39,7 +40,7 @@ pub async fn approved(tx: &TenantTx, id: TemplateId) -> Result<Version> {
         Some(n) if !template.is_archived => version(tx, id, n).await,
         _ => Err(Error::conflict(
             "template_not_approved",
-            format!("{} has no approved version that is in use.", template.name),
+            say!("{} has no approved version that is in use.", template.name),
         )),
     }
 }
@@ -177,7 +178,7 @@ pub async fn submit(tx: &TenantTx, by: &By, id: TemplateId) -> Result<Template> 
     let names = newest.version.names()?;
     if !names.unknown.is_empty() {
         let wrong = names.unknown.iter().map(|name| {
-            let detail = format!("{name} is used and not declared: nobody would fill it in.");
+            let detail = say!("{} is used and not declared: nobody would fill it in.", name);
             FieldError::new("variables", "unknown_variable", detail)
         });
         return Err(Error::Invalid(wrong.collect()));
@@ -265,7 +266,7 @@ pub async fn set_default(tx: &TenantTx, by: &By, channel: Channel, id: Option<Te
             let template = store::find(tx, id).await?.ok_or_else(unknown)?;
             let version = approved(tx, id).await?;
             if !version.words.0.contains_key(&channel) {
-                let detail = format!("{} says nothing for {}.", template.name, channel.label());
+                let detail = say!("{} says nothing for {}.", template.name, channel.label());
                 return Err(Error::invalid("template_id", "not_on_this_channel", detail));
             }
             store::set_default(tx, channel, id).await?;
@@ -281,7 +282,7 @@ pub async fn set_default(tx: &TenantTx, by: &By, channel: Channel, id: Option<Te
         action: "template.default_changed",
         object_type: "template",
         object_id: id.map(|id| id.0),
-        object_label: channel.label(),
+        object_label: in_english(|| channel.label()),
         before: told(was.as_ref().map(|(_, _, name)| name.as_str())),
         after: told(after.as_deref()),
     };

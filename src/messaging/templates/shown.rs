@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::preview::Preview;
+use crate::words::say;
 
 /// A preview as a page shows it.
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ impl Shown {
             format!("{encoding} · {} units · {messages} · {} left", sms.units, sms.left)
         });
         let odd = made.segments.and_then(|sms| sms.odd_one).map(|c| {
-            format!("“{c}” is not in the GSM alphabet: a message holds 70 characters instead of 160.")
+            say!("“{}” is not in the GSM alphabet: a message holds 70 characters instead of 160.", c)
         });
         Self {
             problem: String::new(),

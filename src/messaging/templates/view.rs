@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     messaging::Channel,
     types::Wrong,
+    words::say,
 };
 
 /// Something that is filled in for each recipient.
@@ -282,7 +283,7 @@ pub struct TemplatePreview {
 pub fn words_of(contents: Value) -> Result<Words> {
     serde_json::from_value(contents).map_err(|error| {
         let detail: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-        Error::invalid("contents", "not_contents", format!("This cannot be read: {detail}."))
+        Error::invalid("contents", "not_contents", say!("This cannot be read: {}.", detail))
     })
 }
 

@@ -8,6 +8,7 @@ use super::super::Channel;
 use crate::{
     error::{Error, FieldError, Result},
     types::Wrong,
+    words::say,
 };
 
 const SUBJECT_MAX: usize = 300;
@@ -74,7 +75,7 @@ impl Words {
         let mut all = Self::default();
         for (channel, variants) in self.0 {
             if variants.len() > LANGUAGES_MAX {
-                let detail = format!("At most {LANGUAGES_MAX} languages.");
+                let detail = say!("At most {} languages.", LANGUAGES_MAX);
                 wrong.push(FieldError::new(format!("contents.{channel}"), "too_many", detail));
                 continue;
             }
@@ -192,7 +193,7 @@ impl FieldCheck<'_> {
     fn words(&mut self, field: &str, text: String, max: usize) -> String {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         if text.len() > max {
-            self.add(field, "too_long", format!("At most {max} bytes."));
+            self.add(field, "too_long", say!("At most {} bytes.", max));
         } else if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
             self.add(field, "control_characters", "Control characters are not allowed here.");
         }
@@ -211,7 +212,7 @@ impl FieldCheck<'_> {
 
     fn data(&mut self, data: BTreeMap<String, String>) -> BTreeMap<String, String> {
         if data.len() > DATA_MAX {
-            self.add("data", "too_many", format!("At most {DATA_MAX} values."));
+            self.add("data", "too_many", say!("At most {} values.", DATA_MAX));
         }
         for (key, value) in &data {
             let is_key = (1..=DATA_KEY_MAX).contains(&key.len())
@@ -220,7 +221,7 @@ impl FieldCheck<'_> {
                 self.add("data", "not_a_key", "A key has letters, digits, dots, dashes and underscores.");
             }
             if value.chars().count() > VALUE_MAX {
-                self.add("data", "too_long", format!("A value has at most {VALUE_MAX} characters."));
+                self.add("data", "too_long", say!("A value has at most {} characters.", VALUE_MAX));
             }
         }
         data
@@ -233,7 +234,7 @@ impl FieldCheck<'_> {
         }
         let language = self.line("provider.language", &provider.language, LANGUAGE_MAX);
         if provider.parameters.len() > PARAMETERS_MAX {
-            self.add("provider.parameters", "too_many", format!("At most {PARAMETERS_MAX} values."));
+            self.add("provider.parameters", "too_many", say!("At most {} values.", PARAMETERS_MAX));
         }
         let parameters =
             provider.parameters.iter().map(|p| self.line("provider.parameters", p, VALUE_MAX)).collect();

@@ -8,6 +8,7 @@ use crate::{
     tenancy::SightingKind,
     types::TenantId,
     web::parts::{counted, grouped},
+    words::say,
 };
 
 /// What an alert is about.
@@ -74,29 +75,29 @@ impl Kind {
     /// What to look at first.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::ForeignCredential => {
-                "A program with the wrong address, or a stolen credential. Ask the provider whose it is; it can be revoked in their portal."
-            }
-            Self::HostMismatch => "Mostly a program with one setting too many. It was refused with 400.",
-            Self::UnknownId => {
-                "A program that lags behind, or somebody who tries ids out. The provider's trail and the request log say who."
-            }
-            Self::Stuffing => {
-                "Somebody tries a list of stolen passwords. Accounts and addresses are slowed; block the addresses at the proxy."
-            }
+            Self::ForeignCredential => say(
+                "A program with the wrong address, or a stolen credential. Ask the provider whose it is; it can be revoked in their portal.",
+            ),
+            Self::HostMismatch => say("Mostly a program with one setting too many. It was refused with 400."),
+            Self::UnknownId => say(
+                "A program that lags behind, or somebody who tries ids out. The provider's trail and the request log say who.",
+            ),
+            Self::Stuffing => say(
+                "Somebody tries a list of stolen passwords. Accounts and addresses are slowed; block the addresses at the proxy.",
+            ),
             Self::SignInRefused => {
-                "A leaked list of passwords from many addresses, or a portal whose people cannot get in."
+                say("A leaked list of passwords from many addresses, or a portal whose people cannot get in.")
             }
-            Self::Limited => {
-                "A crowd, a program that runs wild, or limits that are too low. Metrics say on which routes."
-            }
+            Self::Limited => say(
+                "A crowd, a program that runs wild, or limits that are too low. Metrics say on which routes.",
+            ),
             Self::SignUp => {
-                "Robots, perhaps: sign-ups can be held for approval, and a captcha can be asked for."
+                say("Robots, perhaps: sign-ups can be held for approval, and a captcha can be asked for.")
             }
-            Self::MessageFailed => {
-                "A provider of messages that refuses, or a bad list. The provider sees the reasons in their portal."
-            }
-            Self::ServerError => "Look for level=ERROR in the logs, then run `lastmile doctor`.",
+            Self::MessageFailed => say(
+                "A provider of messages that refuses, or a bad list. The provider sees the reasons in their portal.",
+            ),
+            Self::ServerError => say("Look for level=ERROR in the logs, then run `lastmile doctor`."),
         }
     }
 }
@@ -173,22 +174,22 @@ impl Alert {
     /// What happened, with the names of those concerned.
     pub fn title(&self) -> String {
         let name = |named: &Option<Named>| {
-            named.as_ref().map_or_else(|| "another provider".to_owned(), |named| named.name.clone())
+            named.as_ref().map_or_else(|| say("another provider").to_owned(), |named| named.name.clone())
         };
         let (at, of) = (name(&self.at), name(&self.of));
         match self.kind {
-            Kind::ForeignCredential => format!("Credentials of {of} were shown at {at}"),
-            Kind::HostMismatch => format!("Requests to {at} named {of}"),
-            Kind::UnknownId => format!("Ids were asked for at {at} that it does not have"),
+            Kind::ForeignCredential => say!("Credentials of {} were shown at {}", of, at),
+            Kind::HostMismatch => say!("Requests to {} named {}", at, of),
+            Kind::UnknownId => say!("Ids were asked for at {} that it does not have", at),
             Kind::Stuffing => match &self.at {
-                Some(at) => format!("Passwords of many accounts are tried at {}", at.name),
-                None => "Passwords of many accounts are tried".to_owned(),
+                Some(at) => say!("Passwords of many accounts are tried at {}", at.name),
+                None => say("Passwords of many accounts are tried").to_owned(),
             },
-            Kind::SignInRefused => "Many sign-ins were refused".to_owned(),
-            Kind::Limited => "Many requests were refused by limits".to_owned(),
-            Kind::SignUp => "Many sign-ups".to_owned(),
-            Kind::MessageFailed => format!("Many messages of {at} failed"),
-            Kind::ServerError => "Many requests ended in an error of ours".to_owned(),
+            Kind::SignInRefused => say("Many sign-ins were refused").to_owned(),
+            Kind::Limited => say("Many requests were refused by limits").to_owned(),
+            Kind::SignUp => say("Many sign-ups").to_owned(),
+            Kind::MessageFailed => say!("Many messages of {} failed", at),
+            Kind::ServerError => say("Many requests ended in an error of ours").to_owned(),
         }
     }
 

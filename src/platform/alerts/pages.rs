@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     platform::console::{ConsoleUser, Guarding, Look, Support},
     web::{Flash, Moment, RouteTable, parts::id_of},
+    words::say,
 };
 
 const PATH: &str = "/console/alerts";
@@ -77,7 +78,7 @@ struct AlertsPage {
 async fn show(user: ConsoleUser) -> Result<Response> {
     let alerts = rules::list(&user.console.db).await?;
     let (open, closed) = alerts.into_iter().map(row_of).partition(|row| row.closed.is_none());
-    user.render("console/alerts.html", "Alerts", &AlertsPage { open, closed })
+    user.render("console/alerts.html", say("Alerts"), &AlertsPage { open, closed })
 }
 
 #[handler]

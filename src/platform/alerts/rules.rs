@@ -23,6 +23,7 @@ use crate::{
     tenancy::{Deed, Operator, Registry, note},
     types::{Check, TenantId, optional_line},
     web::Pages,
+    words::in_english,
 };
 
 const NOTE_MAX_CHARS: usize = 500;
@@ -154,7 +155,7 @@ pub async fn acknowledge(db: &Db, who: &Operator, id: Uuid, said: &str) -> Resul
             return Err(Error::conflict("closed", "This alert is closed already."));
         }
         store::close_acknowledged(tx, id, who.label(), &said).await?;
-        let detail = json!({"alert": alert.title(), "times": alert.amount});
+        let detail = json!({"alert": in_english(|| alert.title()), "times": alert.amount});
         let deed = Deed {
             tenant: alert.at.as_ref().map(|at| at.id),
             reason: &said,

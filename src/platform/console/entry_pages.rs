@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     platform::staff::{Begun, Step, rules},
     web::{Flash, FormView, Origin, RateLimits, RouteTable, StandingNote, failure_headers, see_other},
+    words::say,
 };
 
 const SIGN_IN: &str = "People of the platform sign in here.";
@@ -72,7 +73,7 @@ fn show_sign_in(
     status: StatusCode,
     form: FormView,
 ) -> Result<Response> {
-    let bare = Bare { status, template: "console/sign_in.html", title: "Console" };
+    let bare = Bare { status, template: "console/sign_in.html", title: say("Console") };
     visitor.render(&console.access, bare, None, &EntryPage { form })
 }
 
@@ -136,7 +137,7 @@ fn step_view(action: &str, next: &str) -> FormView {
 
 fn show_code(user: &ConsoleUser, status: StatusCode, form: FormView) -> Result<Response> {
     let view = StepPage { email: user.session.person.email.clone(), form, enrolment: None };
-    user.render_with(status, "console/code.html", "Second step", &view)
+    user.render_with(status, "console/code.html", say("Second step"), &view)
 }
 
 /// The way in for somebody whose cookie has just become another.
@@ -181,7 +182,7 @@ async fn show_enrolment(user: &ConsoleUser, status: StatusCode, form: FormView) 
     };
     let email = user.session.person.email.clone();
     let view = StepPage { email, form, enrolment: Some(enrolment) };
-    user.render_with(status, "console/enrol.html", "Set up the second step", &view)
+    user.render_with(status, "console/enrol.html", say("Set up the second step"), &view)
 }
 
 #[handler]
@@ -202,7 +203,7 @@ async fn enrol(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
     match door.confirm(&user.session, &user.cookie, form.get("code"), user.origin.as_ref()).await {
         Ok((token, codes)) => {
             let view = CodesPage { codes, done_href: HOME };
-            let page = user.render("console/recovery_codes.html", "The second step is set up", &view)?;
+            let page = user.render("console/recovery_codes.html", say("The second step is set up"), &view)?;
             Ok(entered(&user, &token, page))
         }
         Err(Error::Conflict { .. }) => Ok(see_other("/console/code")),
@@ -252,7 +253,7 @@ async fn show_join(
         is_new: !person.has_password,
         form,
     };
-    let bare = Bare { status, template: "console/join.html", title: "Choose a password" };
+    let bare = Bare { status, template: "console/join.html", title: say("Choose a password") };
     visitor.render(&console.access, bare, None, &view)
 }
 

@@ -16,6 +16,7 @@ use crate::{
     platform::staff::{Role, SESSION_HOURS, Session},
     tenancy::Operator,
     web::{Authority, CallerNote, Flash, Origin, PageMeta, RouteTable, redirect},
+    words::say,
 };
 
 /// The cookie's name, before what `Access::cookie_name` puts in front of it. No tenant's door knows it.
@@ -106,7 +107,7 @@ impl<R: ConsoleRight, E: Endpoint> Endpoint for Guard<R, E> {
         let form = checked_form(&console.access, &mut request, &cookie, FORM_MAX_BYTES).await?;
         if session.person.role < R::LEAST {
             let needed = R::LEAST.label().to_lowercase();
-            return Err(Error::forbidden("forbidden", format!("This needs the role of a {needed}.")).into());
+            return Err(Error::forbidden("forbidden", say!("This needs the role of a {}.", needed)).into());
         }
         CallerNote::tell(&request, "platform", Some(session.person.id));
         let user = ConsoleUser::new(console, session, cookie, &request);

@@ -18,6 +18,7 @@ use crate::{
         staff::{Stay, rules},
     },
     web::{Flash, FormView, Moment, RouteTable, see_other},
+    words::say,
 };
 
 const PATH: &str = "/console/account";
@@ -86,7 +87,7 @@ async fn page(
         letters_form: FormView::empty("/console/account/alert-letters", &[])
             .with("alert_letters", user.session.person.alert_letters.to_string()),
     };
-    user.render_with(status, "console/account.html", "Your account", &view)
+    user.render_with(status, "console/account.html", say("Your account"), &view)
 }
 
 #[handler]
@@ -113,7 +114,7 @@ async fn renew_codes(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
     match user.console.door.renew_codes(person, form.get("current_password"), &user.operator()).await {
         Ok(codes) => {
             let view = CodesPage { codes, done_href: PATH };
-            user.render("console/recovery_codes.html", "New recovery codes", &view)
+            user.render("console/recovery_codes.html", say("New recovery codes"), &view)
         }
         Err(error @ Error::Conflict { .. }) => user.or_said(PATH, Err(error)),
         Err(error) => {

@@ -20,6 +20,7 @@ use crate::{
         Flash, FormView, Moment, RouteTable,
         parts::{Choice, id_of},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/people";
@@ -82,7 +83,7 @@ async fn list(user: ConsoleUser) -> Result<Response> {
     let own = user.session.person.id;
     let people = rules::list(&user.console.db).await?;
     let view = ListPage { people: people.into_iter().map(|person| row_of(person, own)).collect() };
-    user.render("console/people.html", "People", &view)
+    user.render("console/people.html", say("People"), &view)
 }
 
 #[derive(Serialize)]
@@ -104,7 +105,7 @@ fn invite_view() -> FormView {
 
 #[handler]
 async fn invite_form(user: ConsoleUser) -> Result<Response> {
-    user.render("console/person_new.html", "Invite", &InvitePage { roles: roles(), form: invite_view() })
+    user.render("console/person_new.html", say("Invite"), &InvitePage { roles: roles(), form: invite_view() })
 }
 
 #[derive(Serialize)]
@@ -124,7 +125,7 @@ fn show_link(user: &ConsoleUser, invited: rules::Invited) -> Result<Response> {
         email: invited.person.email,
         hours: rules::LINK_HOURS,
     };
-    user.render("console/person_link.html", "A link, shown once", &view)
+    user.render("console/person_link.html", say("A link, shown once"), &view)
 }
 
 #[handler]
@@ -134,7 +135,12 @@ async fn invite(user: ConsoleUser, form: CheckedForm) -> Result<Response> {
         Ok(invited) => show_link(&user, invited),
         Err(error) => {
             let view = InvitePage { roles: roles(), form: invite_view().typed(&form).failed(error)? };
-            user.render_with(StatusCode::UNPROCESSABLE_ENTITY, "console/person_new.html", "Invite", &view)
+            user.render_with(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "console/person_new.html",
+                say("Invite"),
+                &view,
+            )
         }
     }
 }
@@ -180,21 +186,21 @@ fn told(user: &ConsoleUser, id: Uuid, done: Result<()>, sentence: &str) -> Resul
 async fn change_role(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
     let (id, own): (Uuid, _) = (id_of(&id, "person")?, Some(user.session.person.id));
     let done = rules::change_role(&user.console.db, &user.operator(), own, id, form.get("role")).await;
-    told(&user, id, done, "Role changed.")
+    told(&user, id, done, say("Role changed."))
 }
 
 #[handler]
 async fn disable(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let (id, own): (Uuid, _) = (id_of(&id, "person")?, Some(user.session.person.id));
     let done = rules::disable(&user.console.db, &user.operator(), own, id).await;
-    told(&user, id, done, "Switched off.")
+    told(&user, id, done, say("Switched off."))
 }
 
 #[handler]
 async fn enable(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let id: Uuid = id_of(&id, "person")?;
     let done = rules::enable(&user.console.db, &user.operator(), id).await;
-    told(&user, id, done, "Switched on.")
+    told(&user, id, done, say("Switched on."))
 }
 
 #[handler]
@@ -210,7 +216,7 @@ async fn renew_link(user: ConsoleUser, id: Path<String>) -> Result<Response> {
 async fn reset_second_step(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let (id, own): (Uuid, _) = (id_of(&id, "person")?, Some(user.session.person.id));
     let done = rules::reset_second_step(&user.console.db, &user.operator(), own, id).await;
-    told(&user, id, done, "The second step was taken away. They set up another when they sign in.")
+    told(&user, id, done, say("The second step was taken away. They set up another when they sign in."))
 }
 
 #[handler]
@@ -218,5 +224,5 @@ async fn end_sessions(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let id: Uuid = id_of(&id, "person")?;
     let own = (id == user.session.person.id).then_some(user.session.id);
     let done = rules::end_sessions(&user.console.db, &user.operator(), id, own).await;
-    told(&user, id, done, "Signed out everywhere.")
+    told(&user, id, done, say("Signed out everywhere."))
 }

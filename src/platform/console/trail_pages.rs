@@ -12,6 +12,7 @@ use crate::{
         Moment, RouteTable,
         parts::{Choice, Pager, address, id_of},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/log";
@@ -64,9 +65,9 @@ pub struct EventRow {
 fn words(action: &str) -> String {
     let (object, verb) = action.split_once('.').unwrap_or(("", action));
     let object = match object {
-        "tenant" => "Provider",
-        "platform_staff" => "Person",
-        "signup" => "Sign-up",
+        "tenant" => say("Provider"),
+        "platform_staff" => say("Person"),
+        "signup" => say("Sign-up"),
         other => other,
     };
     let text = format!("{object} {}", verb.replace('_', " "));
@@ -96,9 +97,9 @@ impl From<PlatformEntry> for EventRow {
             tone: tone(&entry.action),
             actor_kind: match entry.actor_kind.as_str() {
                 "command_line" | "system" | "staff" => "",
-                "support" => "under a grant",
-                "tenant" => "for the provider",
-                _ => "not signed in",
+                "support" => say("under a grant"),
+                "tenant" => say("for the provider"),
+                _ => say("not signed in"),
             },
             object: if entry.object.is_empty() { entry.slug.unwrap_or_default() } else { entry.object },
             tenant_href: entry.tenant.map(|id| format!("/console/tenants/{id}")),
@@ -145,13 +146,13 @@ async fn show(user: ConsoleUser, asked: Query<Asked>) -> Result<Response> {
         total: None,
     };
     let view = LogPage {
-        kinds: KINDS.iter().map(|(value, label)| Choice::new(value, *label)).collect(),
+        kinds: KINDS.iter().map(|(value, label)| Choice::new(value, say(label))).collect(),
         events: found.into_iter().map(EventRow::from).collect(),
         kind: kind.into(),
         q: text.clone(),
         pager,
     };
-    user.render("console/log.html", "Log", &view)
+    user.render("console/log.html", say("Log"), &view)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What people of the platform are: roles, and who stands above whom.
 
+use crate::words::say;
 use uuid::Uuid;
 
 /// What somebody of the platform may do. Each holds what the ones before it hold.
@@ -26,19 +27,19 @@ impl Role {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::ReadOnly => "Read-only",
-            Self::SupportAdmin => "Support admin",
-            Self::SuperAdmin => "Super admin",
+            Self::ReadOnly => say("Read-only"),
+            Self::SupportAdmin => say("Support admin"),
+            Self::SuperAdmin => say("Super admin"),
         }
     }
 
     pub fn description(self) -> &'static str {
         match self {
-            Self::ReadOnly => "Sees everything here, and changes nothing.",
+            Self::ReadOnly => say("Sees everything here, and changes nothing."),
             Self::SupportAdmin => {
-                "Decides on sign-ups, suspends and resumes, helps where a provider lets them in."
+                say("Decides on sign-ups, suspends and resumes, helps where a provider lets them in.")
             }
-            Self::SuperAdmin => "Everything, also people, closing and settings.",
+            Self::SuperAdmin => say("Everything, also people, closing and settings."),
         }
     }
 

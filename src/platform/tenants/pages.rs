@@ -28,6 +28,7 @@ use crate::{
         parts::{Pager, Tab, TimeMark, address, counted, grouped, id_of, time_mark},
         see_other,
     },
+    words::say,
 };
 
 const PATH: &str = "/console/tenants";
@@ -80,16 +81,18 @@ struct Health {
 fn health_of(tenant: &Listed, latest: i32) -> Health {
     let said = |tone, text: String| Health { tone, text };
     match tenant {
-        one if one.status == "closed" => said("", "Closed".into()),
-        one if one.is_failed => said("error", "Migration failed".into()),
-        one if one.version.is_none_or(|version| version < latest) => said("warning", "Schema behind".into()),
+        one if one.status == "closed" => said("", say("Closed").into()),
+        one if one.is_failed => said("error", say("Migration failed").into()),
+        one if one.version.is_none_or(|version| version < latest) => {
+            said("warning", say("Schema behind").into())
+        }
         one if one.failing_jobs > 0 => {
             said("warning", counted(one.failing_jobs, "failing job", "failing jobs"))
         }
         one if one.lost_domains > 0 => {
             said("warning", counted(one.lost_domains, "lost domain", "lost domains"))
         }
-        _ => said("success", "Well".into()),
+        _ => said("success", say("Well").into()),
     }
 }
 
@@ -205,7 +208,7 @@ async fn list(user: ConsoleUser, asked: Query<Asked>) -> Result<Response> {
         latest,
         q: q.clone(),
     };
-    user.render("console/tenants.html", "Providers", &view)
+    user.render("console/tenants.html", say("Providers"), &view)
 }
 
 #[derive(Serialize)]
@@ -320,7 +323,7 @@ async fn shown(user: &ConsoleUser, tenant: &Tenant, limits_form: Option<FormView
 async fn suspend(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result<Response> {
     let id: TenantId = id_of(&id, "provider")?;
     let done = rules::suspend(&user.console, &user.operator(), id, form.get("reason")).await;
-    let done = done.map(|tenant| Flash::success(format!("{} is suspended.", tenant.name)));
+    let done = done.map(|tenant| Flash::success(say!("{} is suspended.", tenant.name)));
     user.or_said(&format!("{PATH}/{id}"), done)
 }
 
@@ -328,7 +331,7 @@ async fn suspend(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Resu
 async fn resume(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let id: TenantId = id_of(&id, "provider")?;
     let done = rules::resume(&user.console, &user.operator(), id).await;
-    let done = done.map(|tenant| Flash::success(format!("{} is served again.", tenant.name)));
+    let done = done.map(|tenant| Flash::success(say!("{} is served again.", tenant.name)));
     user.or_said(&format!("{PATH}/{id}"), done)
 }
 
@@ -337,7 +340,7 @@ async fn close(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Result
     let id: TenantId = id_of(&id, "provider")?;
     let typed = (form.get("reason"), form.get("slug"));
     let done = rules::close(&user.console, &user.operator(), id, typed).await;
-    let done = done.map(|tenant| Flash::success(format!("{} is closing.", tenant.name)));
+    let done = done.map(|tenant| Flash::success(say!("{} is closing.", tenant.name)));
     user.or_said(&format!("{PATH}/{id}"), done)
 }
 
@@ -346,7 +349,7 @@ async fn give_plan(user: ConsoleUser, id: Path<String>, form: CheckedForm) -> Re
     let id: TenantId = id_of(&id, "provider")?;
     let plan: Uuid = id_of(form.get("plan"), "plan")?;
     let done = rules::give_plan(&user.console, &user.operator(), id, plan).await;
-    let done = done.map(|plan| Flash::success(format!("Its plan is {} now.", plan.name)));
+    let done = done.map(|plan| Flash::success(say!("Its plan is {} now.", plan.name)));
     user.or_said(&format!("{PATH}/{id}"), done)
 }
 

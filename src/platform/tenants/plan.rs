@@ -14,6 +14,7 @@ use crate::{
         FormView, Moment,
         parts::{Choice, grouped, money},
     },
+    words::locale,
 };
 
 const STATEMENTS_SHOWN: usize = 12;
@@ -54,7 +55,10 @@ pub fn empty_limits(base: &str) -> FormView {
 }
 
 fn statement_of(one: Statement) -> StatementRow {
-    StatementRow { month: one.month.format("%B %Y").to_string(), total: money(one.total, &one.currency) }
+    StatementRow {
+        month: one.month.format_localized("%B %Y", locale()).to_string(),
+        total: money(one.total, &one.currency),
+    }
 }
 
 /// Looks it up without entering the tenant: what is used is what the day's count wrote down.

@@ -13,6 +13,7 @@ use crate::{
         Flash, Moment, RouteTable,
         parts::{grouped, id_of},
     },
+    words::say,
 };
 
 const PATH: &str = "/console/work";
@@ -119,7 +120,7 @@ async fn show(user: ConsoleUser) -> Result<Response> {
             })
             .collect(),
     };
-    user.render("console/work.html", "Work", &view)
+    user.render("console/work.html", say("Work"), &view)
 }
 
 /// Brings one tenant's schema up to date, as `lastmile migrate --tenant` does.
@@ -134,8 +135,8 @@ async fn retry(user: ConsoleUser, id: Path<String>) -> Result<Response> {
     let who = user.operator();
     console.db.in_public(async |tx| note(tx, &who, Deed::to(&tenant, action, "")).await).await?;
     let said = match failure {
-        None => Flash::success(format!("{} is up to date.", tenant.name)),
-        Some(_) => Flash::error(format!("The migration of {} failed again; the page says why.", tenant.name)),
+        None => Flash::success(say!("{} is up to date.", tenant.name)),
+        Some(_) => Flash::error(say!("The migration of {} failed again; the page says why.", tenant.name)),
     };
     Ok(user.then(PATH, &said))
 }

@@ -5,7 +5,7 @@
 mod api;
 mod pages;
 mod rules;
-mod words;
+pub mod words;
 
 pub use api::AuditApi;
 pub use pages::pages;

@@ -23,6 +23,7 @@ use crate::{
     db::Db,
     types::{AuditEventId, Cursor, Limit},
     web::{Moment, RouteTable},
+    words::{locale, now_in_english, say},
 };
 
 const PATH: &str = "/audit";
@@ -196,7 +197,7 @@ fn row_of(entry: Entry, zone: chrono_tz::Tz, area_word: &str) -> EventRow {
     let (action_label, tone) = words::action(&entry.action);
     let mut object_label = entry.object_label;
     if object_label.is_empty() {
-        object_label = if entry.erased_at.is_some() { "Erased".into() } else { "–".into() };
+        object_label = if entry.erased_at.is_some() { say("Erased").into() } else { "–".into() };
     }
     EventRow {
         id: entry.id,
@@ -227,7 +228,7 @@ impl Known {
             self.actors.iter().map(|(id, label)| Choice { value: id.to_string(), label: label.clone() });
         let kinds = KINDS
             .iter()
-            .map(|(kind, label)| Choice { value: kind.as_str().into(), label: (*label).to_owned() });
+            .map(|(kind, label)| Choice { value: kind.as_str().into(), label: say(label).to_owned() });
         people.chain(kinds).collect()
     }
 
@@ -242,7 +243,7 @@ impl Known {
 fn action_choices(asked: &Asked) -> Vec<Choice> {
     let mut choices: Vec<Choice> = words::VERBS
         .iter()
-        .map(|(verb, label, _)| Choice { value: (*verb).to_owned(), label: (*label).to_owned() })
+        .map(|(verb, label, _)| Choice { value: (*verb).to_owned(), label: say(label).to_owned() })
         .collect();
     let known = choices.iter().any(|choice| choice.value == asked.action);
     if !asked.action.is_empty() && !known {
@@ -258,7 +259,8 @@ fn chips_of(asked: &Asked, page: (&[Choice], &[Choice], &[Choice])) -> Vec<Chip>
         known.map_or_else(|| value.to_owned(), |choice| choice.label.clone())
     };
     let day = |text: &str| {
-        text.parse::<NaiveDate>().map_or_else(|_| text.to_owned(), |day| day.format("%-d %b %Y").to_string())
+        text.parse::<NaiveDate>()
+            .map_or_else(|_| text.to_owned(), |day| day.format_localized("%-d %b %Y", locale()).to_string())
     };
     asked
         .named()
@@ -266,12 +268,12 @@ fn chips_of(asked: &Asked, page: (&[Choice], &[Choice], &[Choice])) -> Vec<Chip>
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| {
             let (label, value) = match name {
-                "actor" => ("Who", labelled(actors, value)),
-                "action" => ("What", labelled(actions, value)),
-                "object" => ("On", labelled(objects, value)),
-                "from" => ("From", day(value)),
-                "to" => ("To", day(value)),
-                _ => ("Text", value.to_owned()),
+                "actor" => (say("Who"), labelled(actors, value)),
+                "action" => (say("What"), labelled(actions, value)),
+                "object" => (say("On"), labelled(objects, value)),
+                "from" => (say("From"), day(value)),
+                "to" => (say("To"), day(value)),
+                _ => (say("Text"), value.to_owned()),
             };
             Chip { label, value, remove_href: asked.href(PATH, name, &[]) }
         })
@@ -313,12 +315,13 @@ async fn show_trail(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -
         events: entries.into_iter().map(|entry| row_of(entry, zone, area_word)).collect(),
         values: asked,
     };
-    Ok(user.render("audit/list.html", "Audit trail", &view)?)
+    Ok(user.render("audit/list.html", say("Audit trail"), &view)?)
 }
 
 #[handler]
 async fn export_trail(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -> poem::Result<Response> {
     let asked = asked.tidied();
+    now_in_english();
     let sheet = if asked.format == "xlsx" { Sheet::Xlsx } else { Sheet::Csv };
     let file = rules::export(&db, &user.by, &asked.filter(), sheet).await?;
     Ok(poem::IntoResponse::into_response(file))

@@ -1,5 +1,6 @@
 //! The trail in people's words.
 
+use crate::words::{say, say_again};
 use serde_json::Value;
 
 /// What happened, and the tone of its badge. Verbs that are not here are shown as they are.
@@ -52,14 +53,14 @@ pub fn humanised(name: &str) -> String {
             None => word.to_owned(),
         })
         .collect();
-    words.join(" ")
+    say_again(words.join(" "))
 }
 
 /// The label and the tone of an action.
 pub fn action(action: &str) -> (String, &'static str) {
     let verb = action.split_once('.').map_or(action, |(_, verb)| verb);
     match VERBS.iter().find(|(known, _, _)| *known == verb) {
-        Some((_, label, tone)) => ((*label).to_owned(), tone),
+        Some((_, label, tone)) => (say(label).to_owned(), tone),
         None => (humanised(verb), ""),
     }
 }
@@ -72,13 +73,13 @@ pub fn object_type(kind: &str, area_word: &str) -> String {
 /// A kind of actor that is not a person of the staff.
 pub fn actor_kind(kind: &str) -> Option<&'static str> {
     match kind {
-        "api_key" => Some("API key"),
-        "system" => Some("job"),
-        "platform" => Some("platform"),
-        "anonymous" => Some("not signed in"),
-        "subscriber" => Some("customer"),
-        "support" => Some("platform support"),
-        "machine" => Some("machine client"),
+        "api_key" => Some(say("API key")),
+        "system" => Some(say("job")),
+        "platform" => Some(say("platform")),
+        "anonymous" => Some(say("not signed in")),
+        "subscriber" => Some(say("customer")),
+        "support" => Some(say("platform support")),
+        "machine" => Some(say("machine client")),
         _ => None,
     }
 }
@@ -111,8 +112,8 @@ pub fn value(value: Option<&Value>) -> Option<String> {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
-        Value::Bool(true) => Some("yes".into()),
-        Value::Bool(false) => Some("no".into()),
+        Value::Bool(true) => Some(say("yes").into()),
+        Value::Bool(false) => Some(say("no").into()),
         Value::Array(items) if items.is_empty() => None,
         Value::Array(items) if items.iter().all(Value::is_string) => {
             Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::words::say;
 use crate::{access::By, audit::Event, db::TenantTx, error::Result};
 
 /// The accent that every company begins with.
@@ -43,26 +44,26 @@ pub async fn find_checklist(tx: &TenantTx) -> Result<Option<Checklist>> {
     }
     let step = |label, text, href, done| Step { label, text, href, done };
     let steps = vec![
-        step("Create the portal", "", "/", true),
+        step(say("Create the portal"), "", "/", true),
         step(
-            "Fill in the company profile",
-            "Name, address and contact.",
+            say("Fill in the company profile"),
+            say("Name, address and contact."),
             "/settings/company",
             row.get("has_profile"),
         ),
         step(
-            "Add your logo and colour",
-            "So that staff know where they are.",
+            say("Add your logo and colour"),
+            say("So that staff know where they are."),
             "/settings/branding",
             row.get("has_brand"),
         ),
         step(
-            "Bring your customers",
-            "From CSV or Excel, or one by one.",
+            say("Bring your customers"),
+            say("From CSV or Excel, or one by one."),
             "/customers/import",
             row.get("has_customers"),
         ),
-        step("Add a colleague", "With a role that fits.", "/staff/new", row.get("has_colleagues")),
+        step(say("Add a colleague"), say("With a role that fits."), "/staff/new", row.get("has_colleagues")),
     ];
     let done = steps.iter().filter(|step| step.done).count();
     let total = steps.len();

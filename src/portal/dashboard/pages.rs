@@ -11,9 +11,11 @@ use crate::{
     db::{Db, TenantTx},
     error::Result,
     isp::{areas, customers, outages, reports},
+    portal::audit_trail::words as audit_words,
     portal::settings::ManageSettings,
     types::Limit,
     web::{Flash, Moment, RouteTable},
+    words::{locale, say},
 };
 
 const RECENT: Limit = Limit::of(8);
@@ -60,7 +62,10 @@ struct Count {
 
 #[derive(Serialize)]
 struct Recent {
+    /// `Customer Ana Cruz`.
     text: String,
+    /// What was done to it: `Added`.
+    done: String,
     href: String,
     actor: String,
     time: Moment,
@@ -98,12 +103,12 @@ async fn dashboard(user: PageUser, db: Data<&Db>) -> Result<Response> {
     let first_name = user.shell.user.name.split_whitespace().next().unwrap_or_default().to_owned();
     let view = DashboardPage {
         greeting: format!("{}, {first_name}", greeting(now.hour())),
-        today: format!("{} · {zone}", now.format("%A, %-d %B %Y")),
+        today: format!("{} · {zone}", now.format_localized("%A, %-d %B %Y", locale())),
         area_word: user.shell.brand.area_word.clone(),
         outages,
         counts,
         checklist: checklist.filter(|_| user.by.rights.is_owner || user.by.rights.holds("settings.manage")),
-        recent: recent.into_iter().map(|entry| recent_of(entry, zone)).collect(),
+        recent: recent.into_iter().map(|entry| recent_of(entry, &user.shell.brand.area_word, zone)).collect(),
         areas: areas
             .into_iter()
             .map(|area| AreaBar {
@@ -114,7 +119,7 @@ async fn dashboard(user: PageUser, db: Data<&Db>) -> Result<Response> {
             })
             .collect(),
     };
-    user.render("portal/dashboard.html", "Dashboard", &view)
+    user.render("portal/dashboard.html", say("Dashboard"), &view)
 }
 
 #[handler]
@@ -149,28 +154,21 @@ async fn put_away(user: PageUser, db: Data<&Db>) -> Result<Response> {
 async fn counts_of(tx: &TenantTx) -> Result<Vec<Count>> {
     let counts = customers::count(tx, &customers::Filter::default()).await?;
     let total = counts.total();
-    let share = |n: i64| if total == 0 { String::new() } else { format!("{} % of all", n * 100 / total) };
+    let share = |n: i64| if total == 0 { String::new() } else { say!("{} % of all", n * 100 / total) };
     let unlocated = total - counts.located;
     let count = |label, n, note, href| Count { label, value: thousands(n), note, href };
     Ok(vec![
-        count("Customers", total, String::new(), "/customers"),
-        count("Active", counts.active, share(counts.active), "/customers?status=active"),
-        count("Suspended", counts.suspended, share(counts.suspended), "/customers?status=suspended"),
-        count("Not on the map", unlocated, share(unlocated), "/customers?located=no"),
+        count(say("Customers"), total, String::new(), "/customers"),
+        count(say("Active"), counts.active, share(counts.active), "/customers?status=active"),
+        count(say("Suspended"), counts.suspended, share(counts.suspended), "/customers?status=suspended"),
+        count(say("Not on the map"), unlocated, share(unlocated), "/customers?located=no"),
     ])
 }
 
-fn recent_of(entry: audit::Entry, zone: chrono_tz::Tz) -> Recent {
-    let verb = entry.action.split_once('.').map_or(entry.action.as_str(), |(_, verb)| verb).replace('_', " ");
-    let object = entry.object_type.replace('_', " ");
-    let mut text = if entry.object_label.is_empty() {
-        format!("{object} {verb}")
-    } else {
-        format!("{object} {} {verb}", entry.object_label)
-    };
-    if let Some(first) = text.get(..1).map(str::to_uppercase) {
-        text.replace_range(..1, &first);
-    }
+fn recent_of(entry: audit::Entry, area_word: &str, zone: chrono_tz::Tz) -> Recent {
+    let kind = audit_words::object_type(&entry.object_type, area_word);
+    let text = format!("{kind} {}", entry.object_label).trim_end().to_owned();
+    let (done, _) = audit_words::action(&entry.action);
     let href = match (entry.object_type.as_str(), entry.object_id) {
         ("customer", Some(id)) => format!("/customers/{id}"),
         ("customer_import", Some(id)) => format!("/customers/imports/{id}"),
@@ -178,14 +176,14 @@ fn recent_of(entry: audit::Entry, zone: chrono_tz::Tz) -> Recent {
         ("role", Some(id)) => format!("/roles/{id}"),
         _ => "/audit".to_owned(),
     };
-    Recent { text, href, actor: entry.actor_label, time: Moment::at(entry.occurred_at, zone) }
+    Recent { text, done, href, actor: entry.actor_label, time: Moment::at(entry.occurred_at, zone) }
 }
 
 fn greeting(hour: u32) -> &'static str {
     match hour {
-        5..12 => "Good morning",
-        12..18 => "Good afternoon",
-        _ => "Good evening",
+        5..12 => say("Good morning"),
+        12..18 => say("Good afternoon"),
+        _ => say("Good evening"),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     events::notices::{self, UNREAD_MAX},
     types::{Cursor, Limit, NoticeId},
     web::{Moment, RouteTable, see_other},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(30);
@@ -78,7 +79,7 @@ async fn show_notices(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>)
             })
             .collect(),
     };
-    Ok(user.render("notices/list.html", "Notices", &view)?)
+    Ok(user.render("notices/list.html", say("Notices"), &view)?)
 }
 
 /// The count beside the bell, asked for after a page is there; nothing when there is nothing unread.

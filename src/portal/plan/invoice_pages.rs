@@ -22,6 +22,7 @@ use crate::{
         parts::{id_of, money},
         see_other,
     },
+    words::say,
 };
 
 const PATH: &str = "/settings/invoices";
@@ -83,10 +84,10 @@ fn invoice_row(
 ) -> InvoiceRow {
     let overdue = invoice.overdue_days(account.now.with_timezone(&zone).date_naive());
     let (word, tone) = match invoice.status {
-        InvoiceStatus::Paid => ("Paid", "success"),
-        InvoiceStatus::Void => ("Void", "neutral"),
-        InvoiceStatus::Open if overdue > 0 => ("Overdue", "error"),
-        InvoiceStatus::Open => ("To be paid", "warning"),
+        InvoiceStatus::Paid => (say("Paid"), "success"),
+        InvoiceStatus::Void => (say("Void"), "neutral"),
+        InvoiceStatus::Open if overdue > 0 => (say("Overdue"), "error"),
+        InvoiceStatus::Open => (say("To be paid"), "warning"),
     };
     let day = |day: chrono::NaiveDate| {
         Moment::long_day(day.and_time(chrono::NaiveTime::MIN).and_utc(), chrono_tz::UTC)
@@ -107,11 +108,11 @@ fn invoice_row(
 
 fn payment_row(payment: &Payment, invoicing: &Invoicing, zone: chrono_tz::Tz) -> PaymentRow {
     let (word, tone) = match payment.status {
-        PaymentStatus::Begun => ("Not paid yet", "warning"),
-        PaymentStatus::Paid => ("Paid", "success"),
-        PaymentStatus::Failed => ("Failed", "error"),
-        PaymentStatus::Held => ("Being looked at", "info"),
-        PaymentStatus::Settled => ("Settled otherwise", "neutral"),
+        PaymentStatus::Begun => (say("Not paid yet"), "warning"),
+        PaymentStatus::Paid => (say("Paid"), "success"),
+        PaymentStatus::Failed => (say("Failed"), "error"),
+        PaymentStatus::Held => (say("Being looked at"), "info"),
+        PaymentStatus::Settled => (say("Settled otherwise"), "neutral"),
     };
     let goes_on = payment.status == PaymentStatus::Begun && payment.pay_url.is_some();
     PaymentRow {
@@ -147,7 +148,7 @@ async fn render(
         most: sum(CREDIT_MAX),
         form,
     };
-    user.render_with(status, "portal/settings_invoices.html", "Invoices and credit", &view)
+    user.render_with(status, "portal/settings_invoices.html", say("Invoices and credit"), &view)
 }
 
 #[handler]

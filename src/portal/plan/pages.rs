@@ -20,6 +20,7 @@ use crate::{
         Flash, Moment, RouteTable,
         parts::{counted, grouped, money},
     },
+    words::{locale, say},
 };
 
 const PATH: &str = "/settings/plan";
@@ -87,7 +88,7 @@ struct PlanPage {
 
 /// `₱1,500.00 a month`, `Free`.
 fn price_of(price: Decimal, currency: &str) -> String {
-    if price.is_zero() { "Free".into() } else { format!("{} a month", money(price, currency)) }
+    if price.is_zero() { say("Free").into() } else { say!("{} a month", money(price, currency)) }
 }
 
 fn outlook(metric: Metric, used: i64, max: Option<i64>, standing: &Standing, tenant: &Tenant) -> String {
@@ -96,13 +97,13 @@ fn outlook(metric: Metric, used: i64, max: Option<i64>, standing: &Standing, ten
         let month = month_around(now, tenant.time_zone);
         return by_month_end(used, now, month)
             .filter(|sum| *sum > used)
-            .map(|sum| format!("About {} by the end of the month", grouped(sum)))
+            .map(|sum| say!("About {} by the end of the month", grouped(sum)))
             .unwrap_or_default();
     }
     let today = now.with_timezone(&tenant.time_zone.0).date_naive();
     let Some((then, max)) = standing.before.get(&metric).zip(max) else { return String::new() };
     days_left(*then, (today, used), max)
-        .map(|days| format!("Full in about {}", counted(days, "day", "days")))
+        .map(|days| say!("Full in about {}", counted(days, "day", "days")))
         .unwrap_or_default()
 }
 
@@ -111,8 +112,8 @@ fn usage_row(metric: Metric, used: i64, standing: &Standing, tenant: &Tenant) ->
     let level = max.map_or(Level::Well, |max| Level::of(used, max));
     let (tone, word) = match level {
         Level::Well => ("success", ""),
-        Level::Near => ("warning", "Nearly full"),
-        Level::Full => ("error", "Full"),
+        Level::Near => ("warning", say("Nearly full")),
+        Level::Full => ("error", say("Full")),
     };
     UsageRow {
         label: metric.label(),
@@ -128,7 +129,7 @@ fn usage_row(metric: Metric, used: i64, standing: &Standing, tenant: &Tenant) ->
 fn offer_of(plan: Plan, standing: &Standing) -> Offer {
     let limit = |metric: Metric| match plan.limits.get(&metric) {
         Some(max) => format!("{}: {}", metric.label(), grouped(*max)),
-        None => format!("{}: no limit", metric.label()),
+        None => say!("{}: no limit", metric.label()),
     };
     Offer {
         price: price_of(plan.monthly_price, &plan.currency),
@@ -143,7 +144,7 @@ fn offer_of(plan: Plan, standing: &Standing) -> Offer {
 
 fn statement_of(one: Statement) -> StatementRow {
     StatementRow {
-        month: one.month.format("%B %Y").to_string(),
+        month: one.month.format_localized("%B %Y", locale()).to_string(),
         total: money(one.total, &one.currency),
         lines: one
             .lines
@@ -179,13 +180,13 @@ async fn show(user: PageUser, registry: Data<&Registry>) -> Result<Response> {
         statements: statements.into_iter().map(statement_of).collect(),
         is_owner: user.by.rights.is_owner,
     };
-    user.render("portal/settings_plan.html", "Plan", &view)
+    user.render("portal/settings_plan.html", say("Plan"), &view)
 }
 
 #[handler]
 async fn choose(user: PageUser, registry: Data<&Registry>, form: CheckedForm) -> Result<Response> {
     match rules::choose(&registry, &user.by, form.get("plan")).await {
-        Ok(plan) => Ok(user.then(PATH, &Flash::success(format!("Your plan is {} now.", plan.name)))),
+        Ok(plan) => Ok(user.then(PATH, &Flash::success(say!("Your plan is {} now.", plan.name)))),
         Err(error @ (Error::Conflict { .. } | Error::Invalid(_))) => {
             Ok(user.then(PATH, &Flash::error(error.detail())))
         }

@@ -16,6 +16,7 @@ use crate::{
     db::{Db, TenantTx},
     error::Result,
     web::{Flash, FormView, RouteTable, parts::grouped, typed::Typed},
+    words::say,
 };
 
 const PATH: &str = "/settings/retention";
@@ -58,9 +59,9 @@ fn rows() -> Vec<Row> {
         .iter()
         .map(|kind| {
             let (least, most) = (grouped(kind.least.into()), grouped(kind.most.into()));
-            let help = format!("{} {least} to {most} days.", kind.help);
-            let placeholder = if kind.may_stay() { "for ever" } else { "" };
-            Row { name: kind.name, label: kind.label, help, placeholder, may_stay: kind.may_stay() }
+            let help = say!("{} {} to {} days.", say(kind.help), least, most);
+            let placeholder = if kind.may_stay() { say("for ever") } else { "" };
+            Row { name: kind.name, label: say(kind.label), help, placeholder, may_stay: kind.may_stay() }
         })
         .collect()
 }
@@ -69,8 +70,8 @@ async fn going_of(tx: &TenantTx, policy: &Policy) -> Result<Vec<Going>> {
     let due = count_due(tx, policy).await?;
     let going = KINDS.iter().filter_map(|kind| {
         let amount = due.get(kind.name).copied().filter(|amount| *amount > 0)?;
-        let more = if amount >= COUNTED_MAX { " or more" } else { "" };
-        Some(Going { label: kind.label, amount: format!("{}{more}", grouped(amount)) })
+        let more = if amount >= COUNTED_MAX { say(" or more") } else { "" };
+        Some(Going { label: say(kind.label), amount: format!("{}{more}", grouped(amount)) })
     });
     Ok(going.collect())
 }
@@ -84,7 +85,7 @@ fn page(
 ) -> Result<Response> {
     let is_proved = user.by.must_have_proved().is_ok();
     let view = RetentionPage { settings_tab: "takeouts", is_proved, rows: rows(), going, is_asking, form };
-    user.render_with(status, "portal/settings_retention.html", "Retention", &view)
+    user.render_with(status, "portal/settings_retention.html", say("Retention"), &view)
 }
 
 #[handler]

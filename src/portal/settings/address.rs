@@ -16,6 +16,7 @@ use crate::{
     tenancy::{self, Resolver, Tenant},
     types::{Check, Slug},
     web::{Body, FormView, Json, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/settings/address";
@@ -85,7 +86,7 @@ fn render(
             .map(|tenant| resolver.url(&resolver.host_under_base(&tenant.slug)))
             .unwrap_or_default(),
     };
-    user.render_with(status, "portal/settings_address.html", "Web address", &view)
+    user.render_with(status, "portal/settings_address.html", say("Web address"), &view)
 }
 
 fn form_of(slug: &str) -> FormView {

@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     tenancy::Tenant,
     web::{Authority, Flash, FormView, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/settings/branding";
@@ -56,7 +57,7 @@ fn page_of(limit: LogoLimit, form: FormView) -> BrandingPage {
         settings_tab: "branding",
         logo_action: LOGO_PATH,
         logo_remove_action: LOGO_REMOVE_PATH,
-        logo_limit_text: format!(
+        logo_limit_text: say!(
             "PNG, JPEG or WebP, up to {} MB. Best square, on a plain ground.",
             limit.0 / 1_048_576
         ),
@@ -70,12 +71,12 @@ fn form_of(user: &PageUser) -> FormView {
 
 fn refused(user: &PageUser, limit: LogoLimit, form: FormView, error: Error) -> Result<Response> {
     let shown = form.failed(error)?;
-    user.render_with(StatusCode::UNPROCESSABLE_ENTITY, TEMPLATE, "Branding", &page_of(limit, shown))
+    user.render_with(StatusCode::UNPROCESSABLE_ENTITY, TEMPLATE, say("Branding"), &page_of(limit, shown))
 }
 
 #[handler]
 async fn show_branding(user: PageUser, Data(limit): Data<&LogoLimit>) -> poem::Result<Response> {
-    Ok(user.render(TEMPLATE, "Branding", &page_of(*limit, form_of(&user)))?)
+    Ok(user.render(TEMPLATE, say("Branding"), &page_of(*limit, form_of(&user)))?)
 }
 
 #[handler]

@@ -21,6 +21,7 @@ use crate::{
         Flash, FormView, Moment, RouteTable,
         parts::{Choice, zone_choices},
     },
+    words::{locale, say},
 };
 
 const PATH: &str = "/settings/company";
@@ -59,7 +60,8 @@ struct CompanyPage {
 fn page_of(user: &PageUser, form: FormView) -> CompanyPage {
     let (tenant, now) = (user.tenant(), Utc::now());
     let zone = tenant.time_zone.0;
-    let mut countries: Vec<Choice> = COUNTRIES.iter().map(|(code, name)| Choice::new(code, *name)).collect();
+    let mut countries: Vec<Choice> =
+        COUNTRIES.iter().map(|(code, name)| Choice::new(code, say(name))).collect();
     if !COUNTRIES.iter().any(|(code, _)| *code == tenant.country) {
         countries.push(Choice::new(&tenant.country, &tenant.country));
     }
@@ -68,10 +70,10 @@ fn page_of(user: &PageUser, form: FormView) -> CompanyPage {
         countries,
         currencies: CURRENCIES
             .iter()
-            .map(|(code, name)| Choice::new(code, format!("{name} ({code})")))
+            .map(|(code, name)| Choice::new(code, format!("{} ({code})", say(name))))
             .collect(),
         time_zones: zone_choices(),
-        local_time: now.with_timezone(&zone).format("%A %H:%M").to_string(),
+        local_time: now.with_timezone(&zone).format_localized("%A %H:%M", locale()).to_string(),
         created: Moment::long_day(tenant.created_at, zone),
         form,
     }
@@ -97,7 +99,7 @@ fn form_of(company: &Company) -> FormView {
 #[handler]
 async fn show_company(user: PageUser, resolver: Data<&Resolver>) -> poem::Result<Response> {
     let company = rules::company(resolver.registry().db(), &user.by).await?;
-    Ok(user.render(TEMPLATE, "Company", &page_of(&user, form_of(&company)))?)
+    Ok(user.render(TEMPLATE, say("Company"), &page_of(&user, form_of(&company)))?)
 }
 
 #[handler]
@@ -129,7 +131,7 @@ async fn save_company(
             Ok(user.render_with(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 TEMPLATE,
-                "Company",
+                say("Company"),
                 &page_of(&user, shown),
             )?)
         }

@@ -17,6 +17,7 @@ use crate::{
     tenancy::{Dns, Domain, Resolver},
     types::DomainId,
     web::{Flash, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/settings/domains";
@@ -93,17 +94,19 @@ fn certificate_of(
 
 fn words_for(problem: &str, portal: &str) -> String {
     match problem {
-        "not_reached" => format!(
-            "The certificate authority did not find this portal under that name. Point it at {portal}, and nowhere else."
+        "not_reached" => say!(
+            "The certificate authority did not find this portal under that name. Point it at {}, and nowhere else.",
+            portal
         ),
         "not_allowed" => {
-            "A CAA record of this domain lets only other authorities issue certificates for it.".to_owned()
+            say("A CAA record of this domain lets only other authorities issue certificates for it.")
+                .to_owned()
         }
         "rate_limited" => {
-            "The certificate authority takes no more orders for this domain for now.".to_owned()
+            say("The certificate authority takes no more orders for this domain for now.").to_owned()
         }
-        "refused" => "The certificate authority refused the order.".to_owned(),
-        _ => "The certificate could not be ordered just now. You need not do anything.".to_owned(),
+        "refused" => say("The certificate authority refused the order.").to_owned(),
+        _ => say("The certificate could not be ordered just now. You need not do anything.").to_owned(),
     }
 }
 
@@ -111,8 +114,10 @@ fn row_of(domain: Domain, certificate: Option<CertificateRow>, zone: chrono_tz::
     let (state, problem) = match domain.status.as_str() {
         "active" => ("active", None),
         "proved" => ("verified", None),
-        "lost" => ("failed", Some("The TXT record is gone, so visitors no longer reach the portal here.")),
-        _ if domain.checked_at.is_some() => ("failed", Some("No TXT record with this value was found.")),
+        "lost" => {
+            ("failed", Some(say("The TXT record is gone, so visitors no longer reach the portal here.")))
+        }
+        _ if domain.checked_at.is_some() => ("failed", Some(say("No TXT record with this value was found."))),
         _ => ("pending", None),
     };
     let action = |verb: &str| format!("{PATH}/{}/{verb}", domain.id);
@@ -150,7 +155,7 @@ async fn render(
     };
     let domains = listed.into_iter().map(row).collect();
     let view = DomainsPage { settings_tab: "domains", cname_target, form, domains };
-    user.render_with(status, TEMPLATE, "Domains", &view)
+    user.render_with(status, TEMPLATE, say("Domains"), &view)
 }
 
 fn empty_form() -> FormView {
@@ -171,7 +176,7 @@ async fn add_domain(
     let base_domain = user.shell.base_domain.as_str();
     match domains::add(resolver.registry(), base_domain, &user.by, form.get("host")).await {
         Ok(domain) => {
-            let told = format!("{} added. Now prove that it is yours.", domain.domain);
+            let told = say!("{} added. Now prove that it is yours.", domain.domain);
             Ok(user.then(PATH, &Flash::success(told)))
         }
         Err(error) => {
@@ -217,8 +222,8 @@ async fn check_domain(
     told(
         &user,
         checked.map(|domain| match domain.status.as_str() {
-            "proved" | "active" => Flash::success(format!("{} is proved.", domain.domain)),
-            _ => Flash::error(format!("{} is not proved: the TXT record was not found.", domain.domain)),
+            "proved" | "active" => Flash::success(say!("{} is proved.", domain.domain)),
+            _ => Flash::error(say!("{} is not proved: the TXT record was not found.", domain.domain)),
         }),
     )
 }
@@ -231,7 +236,7 @@ async fn activate_domain(
     Data(dns): Data<&Dns>,
 ) -> poem::Result<Response> {
     let active = domains::activate(resolver.registry(), dns, &user.by, id.into()).await;
-    told(&user, active.map(|domain| Flash::success(format!("{} is active.", domain.domain))))
+    told(&user, active.map(|domain| Flash::success(say!("{} is active.", domain.domain))))
 }
 
 #[handler]
@@ -243,8 +248,7 @@ async fn order_certificate(
     let ordered = domains::order_certificate_again(resolver.registry(), &user.by, id.into()).await;
     told(
         &user,
-        ordered
-            .map(|domain| Flash::success(format!("A certificate for {} is being ordered.", domain.domain))),
+        ordered.map(|domain| Flash::success(say!("A certificate for {} is being ordered.", domain.domain))),
     )
 }
 

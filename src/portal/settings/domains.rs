@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     tenancy::{self, Dns, Domain, Registry, plans::Feature},
     types::DomainId,
+    words::say,
 };
 
 /// The tenant's domains, by name.
@@ -91,7 +92,7 @@ pub async fn activate(registry: &Registry, dns: &Dns, by: &By, id: DomainId) -> 
         .await;
     registry.news().tenant_changed();
     activated?.ok_or_else(|| {
-        let detail = format!("There is no TXT record {} with this value.", before.proof_name);
+        let detail = say!("There is no TXT record {} with this value.", before.proof_name);
         Error::conflict("not_proved", detail)
     })
 }

@@ -10,6 +10,7 @@ use crate::{
         Check, Country, Currency, EmailAddress, FileId, Phone, TimeZone, Wrong, line, optional_line,
         optional_text,
     },
+    words::say,
 };
 
 const ORIGINS_MAX: usize = 20;
@@ -207,7 +208,7 @@ fn website(text: &str) -> Result<Option<String>, Wrong> {
 /// Exact origins, each once: `https://shop.example.com`, with a port where it has one, and nothing behind it.
 fn origins(texts: &[String]) -> Result<Vec<String>, Wrong> {
     if texts.len() > ORIGINS_MAX {
-        return Err(Wrong::new("too_many", format!("At most {ORIGINS_MAX} origins.")));
+        return Err(Wrong::new("too_many", say!("At most {} origins.", ORIGINS_MAX)));
     }
     let mut known = Vec::with_capacity(texts.len());
     for text in texts {

@@ -11,6 +11,7 @@ use super::{
     refuse,
 };
 use crate::error::Result;
+use crate::words::say;
 
 /// What separates cells in the wild, in the order in which ties are broken.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -147,7 +148,7 @@ impl<'a> Records<'a> {
             let rest = self.rest();
             let Some(quote) = rest.find('"') else {
                 check_length(line, index, rest)?;
-                let detail = format!("The quote that opens on line {opened} is never closed.");
+                let detail = say!("The quote that opens on line {} is never closed.", opened);
                 return Err(refuse("unclosed_quote", detail));
             };
             let (inside, behind) = (rest.get(..quote).unwrap_or(""), rest.get(quote + 1..).unwrap_or(""));

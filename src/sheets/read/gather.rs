@@ -6,6 +6,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     sheets::guard::unguard,
+    words::say,
 };
 
 /// How many lines above the header may be titles ("Customers as of May").
@@ -52,7 +53,7 @@ impl Gather {
         }
         if self.text_bytes > MAX_TEXT_BYTES {
             let limit = MAX_TEXT_BYTES / 1024 / 1024;
-            return Err(refuse("too_much_text", format!("The file holds more than {limit} MiB of text.")));
+            return Err(refuse("too_much_text", say!("The file holds more than {} MiB of text.", limit)));
         }
         Ok(())
     }
@@ -103,25 +104,28 @@ pub(super) fn check_length(line: u32, index: usize, cell: &str) -> Result<()> {
     let column = column_name(index);
     Err(refuse(
         "cell_too_long",
-        format!(
-            "Line {line}, column {column}: a cell may hold at most {MAX_CELL_CHARS} characters. \
-             If the cell should be short, a closing quote is missing."
+        say!(
+            "Line {}, column {}: a cell may hold at most {} characters. \
+             If the cell should be short, a closing quote is missing.",
+            line,
+            column,
+            MAX_CELL_CHARS
         ),
     ))
 }
 
 pub(super) fn too_many_columns(line: u32) -> Error {
-    refuse("too_many_columns", format!("Line {line} has more than {MAX_COLUMNS} columns."))
+    refuse("too_many_columns", say!("Line {} has more than {} columns.", line, MAX_COLUMNS))
 }
 
 fn too_many_rows() -> Error {
-    refuse("too_many_rows", format!("The file has more than {MAX_ROWS} rows. Split it into several files."))
+    refuse("too_many_rows", say!("The file has more than {} rows. Split it into several files.", MAX_ROWS))
 }
 
 fn too_many_cells() -> Error {
     refuse(
         "too_many_cells",
-        format!("The table has more than {MAX_CELLS} cells. Split it into several files."),
+        say!("The table has more than {} cells. Split it into several files.", MAX_CELLS),
     )
 }
 

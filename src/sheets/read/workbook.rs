@@ -19,6 +19,7 @@ use super::{
     refuse, shown,
 };
 use crate::error::{Error, Result};
+use crate::words::say;
 
 /// Entries of the archive; a workbook has a few dozen.
 const MAX_ENTRIES: usize = 2_000;
@@ -45,13 +46,13 @@ fn unreadable(file_name: &str) -> Error {
     let name = shown(file_name);
     refuse(
         "unreadable",
-        format!("{name} is damaged: open it in Excel or LibreOffice, save it again, upload that."),
+        say!("{} is damaged: open it in Excel or LibreOffice, save it again, upload that.", name),
     )
 }
 
 fn unpacks_too_large(file_name: &str) -> Error {
     let limit = MAX_UNPACKED_BYTES / 1024 / 1024;
-    refuse("unpacks_too_large", format!("{} unpacks to more than {limit} MiB.", shown(file_name)))
+    refuse("unpacks_too_large", say!("{} unpacks to more than {} MiB.", shown(file_name), limit))
 }
 
 /// Unpacks every entry into nothing and counts. What the entries declare is not believed.
@@ -64,7 +65,7 @@ fn weigh(file_name: &str, bytes: &[u8]) -> Result<()> {
     let is_workbook =
         archive.file_names().flatten().any(|name| name.to_ascii_lowercase().ends_with("workbook.xml"));
     if !is_workbook {
-        let detail = format!("{} is not an Excel workbook. Save it as .xlsx or .csv.", shown(file_name));
+        let detail = say!("{} is not an Excel workbook. Save it as .xlsx or .csv.", shown(file_name));
         return Err(refuse("unsupported_format", detail));
     }
     let mut total = 0u64;

@@ -8,6 +8,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     tenancy::Tenant,
+    words::say,
 };
 
 /// What plans limit.
@@ -41,22 +42,22 @@ impl Metric {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Staff => "Staff",
-            Self::Customers => "Customers",
-            Self::Messages => "Messages a month",
-            Self::Storage => "Storage in MiB",
-            Self::ApiRate => "Requests a second",
+            Self::Staff => say("Staff"),
+            Self::Customers => say("Customers"),
+            Self::Messages => say("Messages a month"),
+            Self::Storage => say("Storage in MiB"),
+            Self::ApiRate => say("Requests a second"),
         }
     }
 
     /// In the middle of a sentence: "allows 3 people of staff".
     fn things(self) -> &'static str {
         match self {
-            Self::Staff => "people of staff",
+            Self::Staff => say("people of staff"),
             Self::Customers => "customers",
-            Self::Messages => "messages a month",
-            Self::Storage => "MiB of files",
-            Self::ApiRate => "requests a second",
+            Self::Messages => say("messages a month"),
+            Self::Storage => say("MiB of files"),
+            Self::ApiRate => say("requests a second"),
         }
     }
 
@@ -86,9 +87,9 @@ impl Feature {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Campaigns => "Campaigns",
-            Self::SingleSignOn => "Single sign-on",
-            Self::CustomDomain => "Own domains",
+            Self::Campaigns => say("Campaigns"),
+            Self::SingleSignOn => say("Single sign-on"),
+            Self::CustomDomain => say("Own domains"),
         }
     }
 
@@ -149,8 +150,12 @@ impl Cap {
         let (things, left) = (metric.things(), (max - used).max(0));
         Err(Error::conflict(
             "plan_limit_reached",
-            format!(
-                "{plan} allows {max} {things}, and {left} of them are left. An owner can choose a larger plan under Settings, Plan."
+            say!(
+                "{} allows {} {}, and {} of them are left. An owner can choose a larger plan under Settings, Plan.",
+                plan,
+                max,
+                things,
+                left
             ),
         ))
     }
@@ -179,8 +184,10 @@ impl Entitlements {
         let (plan, label) = (self.plan.as_deref().unwrap_or_default(), feature.label());
         Err(Error::forbidden(
             "not_in_plan",
-            format!(
-                "{label}: the plan {plan} does not have this. An owner can choose a larger one under Settings, Plan."
+            say!(
+                "{}: the plan {} does not have this. An owner can choose a larger one under Settings, Plan.",
+                label,
+                plan
             ),
         ))
     }

@@ -26,6 +26,7 @@ use crate::{
     types::{CustomerId, Limit},
     web::parts::{Choice, id_of},
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -142,7 +143,7 @@ async fn page(
         customer: customer.name(),
         form: mend.1,
     };
-    let title = format!("Account of {}", view.customer);
+    let title = say!("Account of {}", view.customer);
     user.render_with(mend.0, "billing/ledger.html", &title, &view)
 }
 
@@ -180,7 +181,7 @@ pub async fn pay(
     };
     match done {
         Ok(payment) => {
-            let said = format!("{} was recorded.", shown(payment.amount, &user));
+            let said = say!("{} was recorded.", shown(payment.amount, &user));
             Ok(user.then(&format!("/payments/{}", payment.id), &Flash::success(said)))
         }
         Err(error) => {
@@ -199,6 +200,6 @@ pub async fn use_credit(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -
             payments::use_credit(tx, &user.by, id, None).await
         })
         .await?;
-    let said = format!("{} of credit was used.", shown(used, &user));
+    let said = say!("{} of credit was used.", shown(used, &user));
     Ok(user.then(&path(id), &Flash::success(said)))
 }

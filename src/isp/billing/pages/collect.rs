@@ -25,6 +25,7 @@ use crate::{
     types::{AreaId, CustomerId, Limit},
     web::parts::{Choice, address},
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 const PATH: &str = "/collect";
@@ -122,7 +123,7 @@ async fn page(user: &PageUser, db: &Db, asked: &Asked, mend: (StatusCode, FormVi
         currency_sign: money::sign(&user.tenant().currency).to_owned(),
         form: mend.1,
     };
-    user.render_with(mend.0, "billing/collect.html", "Collect", &view)
+    user.render_with(mend.0, "billing/collect.html", say("Collect"), &view)
 }
 
 fn empty_form() -> FormView {
@@ -159,8 +160,7 @@ pub async fn take(
     };
     match done {
         Ok(payment) => {
-            let said =
-                format!("{} from {} was recorded.", shown(payment.amount, &user), payment.customer_name);
+            let said = say!("{} from {} was recorded.", shown(payment.amount, &user), payment.customer_name);
             let pairs = [("area", asked.area.as_str())];
             let to = address(PATH, pairs.into_iter().filter(|(_, value)| !value.is_empty()));
             Ok(user.then(&to, &Flash::success(said)))

@@ -27,6 +27,7 @@ use crate::{
     types::{Check, Wrong},
     web::parts::{Choice, money as shown_money},
     web::{Form, RouteTable},
+    words::say,
 };
 
 /// Every page of billing.
@@ -130,7 +131,7 @@ fn payment_of(form: &Form, user: &PageUser, home: String) -> Result<Option<NewPa
                 .ok()
                 .and_then(|local| local.and_local_timezone(zone).earliest());
             if at.is_none() {
-                check.wrong("received_at", "not_an_instant", "This must be a day and a time.");
+                check.wrong("received_at", "not_an_instant", say("This must be a day and a time."));
             }
             at.map(|at| at.to_utc())
         }

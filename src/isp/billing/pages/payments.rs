@@ -25,6 +25,7 @@ use crate::{
     web::parts::{Choice, Pager, address, grouped, id_of, shown as shown_range},
     web::sheet::Format as SheetFormat,
     web::{Flash, Form, FormView, Moment},
+    words::{now_in_english, say},
 };
 
 const PATH: &str = "/payments";
@@ -176,7 +177,7 @@ pub async fn list_payments(
             to: asked.to,
         },
     };
-    Ok(user.render("billing/payments.html", "Payments", &view)?)
+    Ok(user.render("billing/payments.html", say("Payments"), &view)?)
 }
 
 #[handler]
@@ -185,6 +186,7 @@ pub async fn export_payments(
     db: Data<&Db>,
     Query(asked): Query<Asked>,
 ) -> poem::Result<Response> {
+    now_in_english();
     let format = if asked.format == "xlsx" { SheetFormat::Xlsx } else { SheetFormat::Csv };
     let file = payments::export(&db, &user.by, &asked.filter(&user), format, Bom::With).await?;
     Ok(file.into_response())
@@ -394,7 +396,7 @@ pub async fn refund_payment(
         }
         Err(error) => Err(error),
     };
-    let said = done.map(|refund| format!("{} was given back.", shown(refund.amount, &user)));
+    let said = done.map(|refund| say!("{} was given back.", shown(refund.amount, &user)));
     mended(&user, &db, id, &form, said).await
 }
 

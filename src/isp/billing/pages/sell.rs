@@ -26,7 +26,9 @@ use crate::{
     types::search::plain,
     types::{Check, InstallationId, PlanId, optional_text},
     web::parts::Choice,
-    web::{Flash, Form, FormView, Moment, reader_zone},
+    web::{Flash, Form, FormView, Moment},
+    words::reader_zone,
+    words::{locale, say},
 };
 
 const PATH: &str = "/subscriptions";
@@ -241,7 +243,7 @@ async fn page(
         preview_error,
         form,
     };
-    user.render_with(status, "billing/sell.html", "Sell a subscription", &view)
+    user.render_with(status, "billing/sell.html", say("Sell a subscription"), &view)
 }
 
 fn empty_form() -> FormView {
@@ -311,10 +313,10 @@ pub async fn sell(
     match sold {
         Ok(sold) => {
             let until = sold.subscription.span.ends_at.with_timezone(&reader_zone(user.tenant().time_zone.0));
-            let said = format!(
+            let said = say!(
                 "{} was sold until {}.",
                 sold.subscription.plan_name,
-                until.format("%-d %B %Y, %H:%M")
+                until.format_localized("%-d %B %Y, %H:%M", locale())
             );
             let path = match &sold.payment {
                 Some(payment) => format!("/payments/{}", payment.id),

@@ -14,6 +14,7 @@ use crate::{
     types::{Check, Wrong},
     web::parts::Choice,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const PATH: &str = "/settings/billing";
@@ -39,14 +40,14 @@ struct SettingsPage {
 
 fn page(user: &PageUser, status: StatusCode, form: FormView) -> Result<Response> {
     let series = vec![
-        Choice::new("daily", "Anew each day: AR-2026-11-21-0001"),
-        Choice::new("yearly", "Anew each year: AR-2026-000001"),
-        Choice::new("continuous", "Always on: AR-000001"),
+        Choice::new("daily", say("Anew each day: AR-2026-11-21-0001")),
+        Choice::new("yearly", say("Anew each year: AR-2026-000001")),
+        Choice::new("continuous", say("Always on: AR-000001")),
     ];
     user.render_with(
         status,
         "billing/settings.html",
-        "Billing settings",
+        say("Billing settings"),
         &SettingsPage { settings_tab: "billing", series, form },
     )
 }

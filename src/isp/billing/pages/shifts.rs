@@ -21,6 +21,7 @@ use crate::{
     types::{Check, Limit, ShiftId, optional_text},
     web::parts::{Pager, id_of, shown as shown_range},
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 const PATH: &str = "/shifts";
@@ -120,7 +121,7 @@ async fn list(user: &PageUser, db: &Db, asked: &Asked, mend: (StatusCode, FormVi
         currency_sign: money::sign(&user.tenant().currency).to_owned(),
         form: mend.1,
     };
-    user.render_with(mend.0, "billing/shifts.html", "Shifts", &view)
+    user.render_with(mend.0, "billing/shifts.html", say("Shifts"), &view)
 }
 
 fn open_form() -> FormView {
@@ -171,7 +172,7 @@ struct DetailPage {
 
 async fn page(user: &PageUser, db: &Db, id: ShiftId, mend: (StatusCode, FormView)) -> Result<Response> {
     let shift = db.read_tenant(user.tenant(), async |tx| shifts::get(tx, &user.by, id).await).await?;
-    let title = format!("Shift of {}", shift.cashier);
+    let title = say!("Shift of {}", shift.cashier);
     let view = DetailPage {
         shift: row_of(&shift, user),
         is_own: user.by.staff() == Some(shift.staff),

@@ -22,6 +22,7 @@ use crate::{
     types::{Check, PlanId, SubscriptionId, line, optional_line},
     web::parts::{Choice, id_of},
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 const PATH: &str = "/subscriptions";
@@ -104,13 +105,13 @@ struct ChangeFigures {
 fn left_of(one: &Subscription) -> String {
     let now = chrono::Utc::now();
     match one.status {
-        Status::Active if one.span.starts_at > now => "Not begun".into(),
+        Status::Active if one.span.starts_at > now => say("Not begun").into(),
         Status::Active if one.span.ends_at > now => duration_text((one.span.ends_at - now).num_minutes()),
         Status::Paused => one
             .paused_at
-            .map(|since| format!("{}, on hold", duration_text((one.span.ends_at - since).num_minutes())))
+            .map(|since| say!("{}, on hold", duration_text((one.span.ends_at - since).num_minutes())))
             .unwrap_or_default(),
-        _ => "Over".into(),
+        _ => say("Over").into(),
     }
 }
 
@@ -181,7 +182,7 @@ async fn page(
         can_change: runs && may_change,
         can_sell: may::<SellSubscriptions>(user),
         can_pay: may::<RecordPayments>(user),
-        credits: Credit::ALL.into_iter().map(|(_, name, label)| Choice::new(name, label)).collect(),
+        credits: Credit::ALL.into_iter().map(|(_, name, label)| Choice::new(name, say(label))).collect(),
         pauses: pauses.into_iter().map(|pause| pause_of(pause, zone)).collect(),
         one: shown_of(&one, customer, user),
         form,
@@ -224,9 +225,9 @@ pub async fn cancel_subscription(
     match done {
         Ok(one) => {
             let said = match one.credited.is_zero() {
-                true => format!("{} was cancelled.", one.plan_name),
+                true => say!("{} was cancelled.", one.plan_name),
                 false => {
-                    format!("{} was cancelled; {} was credited.", one.plan_name, shown(one.credited, &user))
+                    say!("{} was cancelled; {} was credited.", one.plan_name, shown(one.credited, &user))
                 }
             };
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::success(said)))
@@ -268,7 +269,7 @@ pub async fn pause_subscription(
         }
         Err(wrong) => Err(Error::Invalid(vec![wrong.at("reason")])),
     };
-    back(&user, id, done, "It is on hold, and uses up no days.")
+    back(&user, id, done, say("It is on hold, and uses up no days."))
 }
 
 #[handler]
@@ -279,7 +280,7 @@ pub async fn resume_subscription(
 ) -> poem::Result<Response> {
     let id: SubscriptionId = id_of(&id, "subscription")?;
     let done = db.in_tenant(user.tenant(), async |tx| periods::resume(tx, &user.by, id).await).await;
-    back(&user, id, done, "It goes on.")
+    back(&user, id, done, say("It goes on."))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -346,7 +347,7 @@ pub async fn show_change(
         action: format!("{PATH}/{id}/change"),
         plan: one.plan_name,
     };
-    Ok(user.render("billing/change.html", "Change plan", &view)?)
+    Ok(user.render("billing/change.html", say("Change plan"), &view)?)
 }
 
 #[handler]
@@ -364,5 +365,5 @@ pub async fn change_plan(
         }
         Err(_) => Err(Error::Invalid(vec![required().at("plan")])),
     };
-    back(&user, id, done, "The plan was changed.")
+    back(&user, id, done, say("The plan was changed."))
 }

@@ -19,6 +19,7 @@ use crate::{
     types::search::plain,
     web::Moment,
     web::parts::{Pager, Tab, address, grouped, shown as shown_range},
+    words::say,
 };
 
 const PATH: &str = "/subscriptions";
@@ -114,7 +115,7 @@ pub async fn list_subscriptions(
     };
     let total = (mark.is_none() && !more).then(|| grouped(i64::try_from(found.len()).unwrap_or_default()));
     let view = ListPage {
-        tabs: std::iter::once(tab("All", None))
+        tabs: std::iter::once(tab(say("All"), None))
             .chain(Status::ALL.into_iter().map(|status| tab(status.label(), Some(status))))
             .collect(),
         pager: Pager {
@@ -129,5 +130,5 @@ pub async fn list_subscriptions(
         status: key,
         q,
     };
-    Ok(user.render("billing/subscriptions.html", "Subscriptions", &view)?)
+    Ok(user.render("billing/subscriptions.html", say("Subscriptions"), &view)?)
 }

@@ -14,6 +14,7 @@ use crate::{
     isp::billing::receipts::{self, initials},
     tenancy::Tenant,
     web::parts::money,
+    words::{locale, say},
 };
 
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ pub async fn verify_receipt(
     request: &Request,
 ) -> poem::Result<Response> {
     let tenant = request.extensions().get::<Tenant>().ok_or(Error::not_found("page"))?;
-    let access = request.extensions().get::<Access>().ok_or("no access").internal()?;
+    let access = request.extensions().get::<Access>().ok_or(say("no access")).internal()?;
     let found = db.read_tenant(tenant, async |tx| receipts::verify(tx, &code).await).await?;
     let company = tenant.name.clone();
     let (status, view) = match found {
@@ -44,7 +45,7 @@ pub async fn verify_receipt(
             let view = VerifyPage {
                 state: if receipt.is_void { "void" } else { "valid" },
                 company,
-                day: local.format("%-d %B %Y").to_string(),
+                day: local.format_localized("%-d %B %Y", locale()).to_string(),
                 amount: money(receipt.amount, &tenant.currency),
                 initials: initials(&receipt.customer_name),
                 number: receipt.label,
@@ -65,6 +66,6 @@ pub async fn verify_receipt(
         }
     };
     let brand = access.brand(tenant).await?;
-    let bare = Bare { status, template: "billing/verify.html", title: "Receipt" };
+    let bare = Bare { status, template: "billing/verify.html", title: say("Receipt") };
     Ok(visitor.render(access, bare, Some(brand), &view)?)
 }

@@ -16,6 +16,7 @@ use crate::{
     sheets::{self, Bom, Cell},
     web::Download,
     web::sheet::Format as SheetFormat,
+    words::say,
 };
 
 /// A file has at most so many payments.
@@ -63,7 +64,7 @@ pub async fn export(db: &Db, by: &By, filter: &Filter, format: SheetFormat, bom:
             let total = list::totals(tx, filter).await?.count;
             if total > MOST {
                 let detail =
-                    format!("A file has at most {MOST} payments, and this list has {total}. Narrow it.");
+                    say!("A file has at most {} payments, and this list has {}. Narrow it.", MOST, total);
                 return Err(Error::invalid("from", "too_many", detail));
             }
             let label = format!("{total} payments");

@@ -10,6 +10,7 @@ use crate::{
         Check, CustomerId, PaymentId, RefundId, ShiftId, StaffId, SubscriptionId, Wrong, optional_line,
         optional_text,
     },
+    words::say,
 };
 
 pub const REFERENCE_MAX: usize = 100;
@@ -57,12 +58,12 @@ impl Method {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Cash => "Cash",
+            Self::Cash => say("Cash"),
             Self::Gcash => "GCash",
-            Self::Maya => "Maya",
-            Self::Bank => "Bank transfer",
-            Self::Card => "Card",
-            Self::Other => "Other",
+            Self::Maya => say("Maya"),
+            Self::Bank => say("Bank transfer"),
+            Self::Card => say("Card"),
+            Self::Other => say("Other"),
         }
     }
 }
@@ -103,7 +104,7 @@ pub struct Typed {
 
 fn shares(shares: Vec<Share>, amount: Decimal) -> Result<Vec<Share>, Wrong> {
     if shares.len() > SHARES_MAX {
-        return Err(Wrong::new("too_many", format!("At most {SHARES_MAX} periods.")));
+        return Err(Wrong::new("too_many", say!("At most {} periods.", SHARES_MAX)));
     }
     let mut left = amount;
     let mut checked: Vec<Share> = Vec::with_capacity(shares.len());

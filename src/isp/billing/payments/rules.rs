@@ -26,6 +26,7 @@ use crate::{
         customers,
     },
     types::{CustomerId, PaymentId, RefundId, SubscriptionId},
+    words::{in_english, say},
 };
 
 /// A filter that names what is not here is 404.
@@ -82,7 +83,7 @@ fn event<'a>(action: &'static str, id: PaymentId, label: &'a str) -> audit::Even
 }
 
 fn label(payment: &Payment) -> String {
-    format!("{} {} of {}", payment.method.label(), payment.amount, payment.customer_name)
+    format!("{} {} of {}", in_english(|| payment.method.label()), payment.amount, payment.customer_name)
 }
 
 /// The shares that were stated, held against what is owed.
@@ -99,7 +100,7 @@ fn stated(
                 return Err(Error::invalid("allocations", "nothing_due", detail));
             }
             Some(due) if share.amount > due => {
-                let detail = format!("Only {due} is still to be paid for one of these subscriptions.");
+                let detail = say!("Only {} is still to be paid for one of these subscriptions.", due);
                 return Err(Error::invalid("allocations", "too_large", detail));
             }
             Some(_) => {}
@@ -137,9 +138,10 @@ pub async fn record(
     let id = PaymentId::new();
     store::insert(tx, by, id, customer, new, shift).await?;
     let about = About { payment: Some(id), ..About::default() };
+    let method = in_english(|| new.method.label());
     let told = match &new.reference {
-        Some(reference) => format!("{} {reference}", new.method.label()),
-        None => new.method.label().to_owned(),
+        Some(reference) => format!("{method} {reference}"),
+        None => method.to_owned(),
     };
     ledger::enter(tx, customer, EntryKind::Payment, -new.amount, about, &told).await?;
     for (subscription, amount) in shares {
@@ -264,8 +266,9 @@ pub async fn refund(tx: &TenantTx, by: &By, id: PaymentId, new: &NewRefund) -> R
     let payment = get(tx, id).await?;
     let credit = payment.credit();
     if new.amount > credit {
-        let detail = format!(
-            "Of this payment {credit} is credit. Cancel what it paid first, then the rest can be given back."
+        let detail = say!(
+            "Of this payment {} is credit. Cancel what it paid first, then the rest can be given back.",
+            credit
         );
         return Err(Error::invalid("amount", "too_large", detail));
     }

@@ -12,6 +12,7 @@ use crate::{
     isp::plans::{Plan, Tax},
     types::amount::{cents, half_up, of_cents},
     types::{CustomerId, InstallationId, PlanId, StaffId, SubscriptionId, Wrong},
+    words::say,
 };
 
 const DAY_MINUTES: i64 = 1_440;
@@ -69,12 +70,12 @@ impl Kind {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::OnePeriod => "One period",
+            Self::OnePeriod => say("One period"),
             Self::OneMonth => "1 month",
             Self::FifteenDays => "15 days",
-            Self::Custom => "Custom amount",
-            Self::Change => "Plan change",
-            Self::Opening => "Brought forward",
+            Self::Custom => say("Custom amount"),
+            Self::Change => say("Plan change"),
+            Self::Opening => say("Brought forward"),
         }
     }
 }
@@ -119,11 +120,11 @@ impl Status {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Active => "Active",
-            Self::Paused => "Paused",
-            Self::Expired => "Expired",
-            Self::Cancelled => "Cancelled",
-            Self::Changed => "Changed",
+            Self::Active => say("Active"),
+            Self::Paused => say("Paused"),
+            Self::Expired => say("Expired"),
+            Self::Cancelled => say("Cancelled"),
+            Self::Changed => say("Changed"),
         }
     }
 }

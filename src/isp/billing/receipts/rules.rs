@@ -21,6 +21,7 @@ use crate::{
     print::{Fact, Line},
     types::ReceiptId,
     web::parts::money,
+    words::in_english,
 };
 
 const LAYOUT: u8 = 1;
@@ -51,7 +52,7 @@ fn customer_facts(payer: &Payer) -> Vec<Fact> {
 }
 
 fn payment_facts(payment: &Payment, by: &By) -> Vec<Fact> {
-    let mut facts = vec![Fact::new("Paid by", payment.method.label())];
+    let mut facts = vec![Fact::new("Paid by", in_english(|| payment.method.label()))];
     if let Some(reference) = &payment.reference {
         facts.push(Fact::new("Reference", reference));
     }

@@ -19,6 +19,7 @@ use crate::{
     },
     types::{AreaId, AuditEventId, Cursor, CustomerId, Limit},
     web::Moment,
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(30);
@@ -101,29 +102,29 @@ fn told(entry: Entry, zone: Tz, areas: &HashMap<AreaId, String>) -> Happening {
 
 fn words(action: &str) -> String {
     match action {
-        "customer.created" => "Added",
-        "customer.imported" => "Added by an import",
-        "customer.updated" => "Changed",
-        "customer.deleted" => "Deleted",
-        "customer.restored" => "Restored",
-        "customer.activated" => "Activated",
-        "customer.deactivated" => "Deactivated",
-        "customer.suspended" => "Suspended",
-        "customer.resumed" => "Resumed",
-        "customer.terminated" => "Terminated",
-        "customer.reinstated" => "Reinstated",
-        "customer.merged" => "Merged with another customer",
-        "customer.merged_away" => "Merged into another customer",
-        "customer.portal_invited" => "Invited to the portal",
-        "customer.portal_joined" => "Joined the portal",
-        "customer.portal_signed_in" => "Signed in to the portal",
-        "customer.portal_sign_in_refused" => "Was refused at the portal's door",
-        "customer.portal_signed_out" => "Signed out of the portal",
-        "customer.portal_ended" => "Portal access ended",
-        "customer.portal_password_changed" => "Changed the portal's password",
-        "customer.portal_password_set" => "Set a new password for the portal",
-        "customer.portal_link_asked" => "Asked for a new password for the portal",
-        "customer.portal_sessions_ended" => "Ended other sessions of the portal",
+        "customer.created" => say("Added"),
+        "customer.imported" => say("Added by an import"),
+        "customer.updated" => say("Changed"),
+        "customer.deleted" => say("Deleted"),
+        "customer.restored" => say("Restored"),
+        "customer.activated" => say("Activated"),
+        "customer.deactivated" => say("Deactivated"),
+        "customer.suspended" => say("Suspended"),
+        "customer.resumed" => say("Resumed"),
+        "customer.terminated" => say("Terminated"),
+        "customer.reinstated" => say("Reinstated"),
+        "customer.merged" => say("Merged with another customer"),
+        "customer.merged_away" => say("Merged into another customer"),
+        "customer.portal_invited" => say("Invited to the portal"),
+        "customer.portal_joined" => say("Joined the portal"),
+        "customer.portal_signed_in" => say("Signed in to the portal"),
+        "customer.portal_sign_in_refused" => say("Was refused at the portal's door"),
+        "customer.portal_signed_out" => say("Signed out of the portal"),
+        "customer.portal_ended" => say("Portal access ended"),
+        "customer.portal_password_changed" => say("Changed the portal's password"),
+        "customer.portal_password_set" => say("Set a new password for the portal"),
+        "customer.portal_link_asked" => say("Asked for a new password for the portal"),
+        "customer.portal_sessions_ended" => say("Ended other sessions of the portal"),
         other => return other.trim_start_matches("customer.").replace('_', " "),
     }
     .to_owned()
@@ -155,7 +156,7 @@ fn changes(before: Option<&Value>, after: Option<&Value>, areas: &HashMap<AreaId
             names.iter().any(|name| has(before, name) || has(after, name))
         })
         .map(|(name, field)| Changed {
-            field,
+            field: say(field),
             before: before.and_then(|side| value(side, name, areas)),
             after: after.and_then(|side| value(side, name, areas)),
         })
@@ -167,8 +168,8 @@ fn value(side: &Value, name: &str, areas: &HashMap<AreaId, String>) -> Option<St
     match name {
         "latitude" => match (text("latitude"), text("longitude")) {
             (Some(latitude), Some(longitude)) => Some(format!("{latitude}, {longitude}")),
-            (Some(latitude), None) => Some(format!("latitude {latitude}")),
-            (None, Some(longitude)) => Some(format!("longitude {longitude}")),
+            (Some(latitude), None) => Some(say!("latitude {}", latitude)),
+            (None, Some(longitude)) => Some(say!("longitude {}", longitude)),
             (None, None) => None,
         },
         "status" => text(name).map(|status| Status::from_column(status).label().to_owned()),

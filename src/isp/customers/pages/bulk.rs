@@ -22,6 +22,7 @@ use crate::{
     },
     types::CustomerId,
     web::{Flash, Form},
+    words::say,
 };
 
 fn chosen(form: &Form, asked: &Asked) -> Result<Chosen> {
@@ -75,13 +76,13 @@ pub async fn change_many(user: PageUser, db: Data<&Db>, form: CheckedForm) -> po
         Err(error) => return Err(error.into()),
     };
     let n = i64::try_from(outcome.changed).unwrap_or(i64::MAX);
-    let were = if n == 1 { "was" } else { "were" };
+    let were = say(if n == 1 { "was" } else { "were" });
     let said = match action {
-        Action::SetStatus(status) => format!("{} {were} set to {}.", people(n), lower(status)),
+        Action::SetStatus(status) => say!("{} {} set to {}.", people(n), were, lower(status)),
         Action::SetArea(_) => {
-            format!("{} {were} moved to {}.", people(n), area.unwrap_or_else(|| "no area".into()))
+            say!("{} {} moved to {}.", people(n), were, area.unwrap_or_else(|| say("no area").into()))
         }
-        Action::Delete | Action::Restore => format!("{} {were} deleted.", people(n)),
+        Action::Delete | Action::Restore => say!("{} {} deleted.", people(n), were),
     };
     let mut flash = Flash::success(said);
     if let Some(at) = outcome.deleted_at.filter(|_| may::<DeleteCustomers>(&user)) {

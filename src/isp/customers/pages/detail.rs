@@ -30,6 +30,7 @@ use crate::{
     types::{Coordinates, CustomerId, degrees},
     web::parts::{Choice, grouped, id_of},
     web::{Flash, Moment, see_other},
+    words::say,
 };
 
 /// Tabs of later features: label, the last part of the address, and the right that the page asks for. Each is a page of that
@@ -71,14 +72,15 @@ impl Frame {
         let more = MORE_TABS
             .iter()
             .filter(|(.., right)| user.by.rights.holds(right))
-            .map(|(label, part, _)| tab(label, format!("{href}/{part}"), part, None));
-        let activity = tab("Activity", format!("{href}?tab=activity"), "activity", happened.map(grouped));
+            .map(|(label, part, _)| tab(say(label), format!("{href}/{part}"), part, None));
+        let activity =
+            tab(say("Activity"), format!("{href}?tab=activity"), "activity", happened.map(grouped));
         Self {
             area_word: user.shell.brand.area_word.clone(),
             statuses: statuses(),
             can_edit: is_live && may::<EditCustomers>(user),
             can_delete: may::<DeleteCustomers>(user),
-            tabs: std::iter::once(tab("Overview", href.clone(), "overview", None))
+            tabs: std::iter::once(tab(say("Overview"), href.clone(), "overview", None))
                 .chain(more)
                 .chain([activity])
                 .collect(),
@@ -218,7 +220,7 @@ fn shown(
         created: Moment::long_day(customer.created_at, zone),
         updated: Moment::at(customer.updated_at, zone),
         deleted: customer.deleted_at.map(|at| Moment::at(at, zone)),
-        deleted_by: customer.deleted_at.map(|_| deleted_by.unwrap_or_else(|| "somebody".into())),
+        deleted_by: customer.deleted_at.map(|_| deleted_by.unwrap_or_else(|| say("somebody").into())),
         location: location_of(customer),
         edit_href: action("edit"),
         status_action: action("status"),
@@ -315,7 +317,7 @@ pub async fn set_status(
     let flash = match changed {
         Ok((was, is)) => {
             let told = TRANSITIONS.iter().find(|step| step.from == was && step.to == is.details.status);
-            let told = told.map_or("stays as it was", |step| step.told);
+            let told = told.map_or(say("stays as it was"), |step| say(step.told));
             Flash::success(format!("{} {told}.", is.details.name()))
         }
         Err(error @ (Error::Invalid(_) | Error::Conflict { .. })) => Flash::error(error.detail()),
@@ -338,7 +340,7 @@ pub async fn delete_customer(
         }
         Err(error) => return Err(error.into()),
     };
-    let flash = Flash::success(format!("{} was deleted.", gone.details.name()))
+    let flash = Flash::success(say!("{} was deleted.", gone.details.name()))
         .with_undo(format!("{PATH}/{id}/restore"));
     Ok(user.then(PATH, &flash))
 }
@@ -353,7 +355,7 @@ pub async fn restore_customer(
     let href = format!("{PATH}/{id}");
     let back = db.in_tenant(user.tenant(), async |tx| rules::restore(tx, &user.by, id).await).await;
     let flash = match back {
-        Ok(customer) => Flash::success(format!("{} is back.", customer.details.name())),
+        Ok(customer) => Flash::success(say!("{} is back.", customer.details.name())),
         Err(error @ Error::Conflict { .. }) => Flash::error(error.detail()),
         Err(error) => return Err(error.into()),
     };

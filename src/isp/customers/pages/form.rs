@@ -26,6 +26,7 @@ use crate::{
     types::{AreaId, CustomerId},
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const FIELDS: [&str; 12] = [
@@ -169,8 +170,8 @@ impl Desk<'_> {
             .await?;
         let chosen = form.values.get("area_id").cloned().unwrap_or_default();
         let title = match customer {
-            Some(customer) => format!("Edit {}", customer.details.name()),
-            None => "New customer".to_owned(),
+            Some(customer) => say!("Edit {}", customer.details.name()),
+            None => say("New customer").to_owned(),
         };
         let view = FormPage {
             area_word: self.user.shell.brand.area_word.clone(),
@@ -234,7 +235,7 @@ pub async fn add_customer(
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     match add(&user, &db, &form).await {
         Ok(Added::Yes(customer)) => {
-            let flash = Flash::success(format!("{} was added.", customer.details.name()));
+            let flash = Flash::success(say!("{} was added.", customer.details.name()));
             Ok(user.then(&format!("{PATH}/{}", customer.id), &flash))
         }
         Ok(Added::Alike(alike)) => Ok(desk.show(status, empty_form().typed(&form), None, &alike).await?),
@@ -285,7 +286,7 @@ pub async fn save_customer(
     let id = id_of(&id, "customer")?;
     match save(&user, &db, id, &form).await {
         Ok(customer) => {
-            let flash = Flash::success(format!("{} was saved.", customer.details.name()));
+            let flash = Flash::success(say!("{} was saved.", customer.details.name()));
             Ok(user.then(&format!("{PATH}/{id}"), &flash))
         }
         Err(error) => {

@@ -30,6 +30,7 @@ use crate::{
     web::Moment,
     web::parts::{Chip, Choice, Column, Pager, Tab, grouped, shown},
     web::sheet::Format,
+    words::{now_in_english, say},
 };
 
 const PAGE: Limit = Limit::of(25);
@@ -205,7 +206,7 @@ pub fn status_tabs(asked: &Asked, counts: Option<&Counts>, path: &str) -> Vec<Ta
             active: asked.status == status,
         }
     };
-    std::iter::once(tab("All", None))
+    std::iter::once(tab(say("All"), None))
         .chain(Status::ALL.into_iter().map(|status| tab(status.label(), Some(status))))
         .collect()
 }
@@ -219,29 +220,29 @@ pub fn chips(asked: &Asked, areas: &[AreaChoice], area_word: &str, path: &str) -
     };
     let mut chips = Vec::new();
     if !asked.q.is_empty() {
-        chips.push(chip("Search", asked.q.clone(), "q"));
+        chips.push(chip(say("Search"), asked.q.clone(), "q"));
     }
     if let Some(id) = asked.area {
         let name = areas.iter().find(|area| area.id == id).map(|area| area.name.clone());
-        chips.push(chip(area_word, name.unwrap_or_else(|| "chosen".into()), "area"));
+        chips.push(chip(area_word, name.unwrap_or_else(|| say("chosen").into()), "area"));
     }
     if let Some(located) = asked.located {
-        let value = if located { "On the map" } else { "No location yet" };
-        chips.push(chip("Location", value.into(), "located"));
+        let value = if located { say("On the map") } else { say("No location yet") };
+        chips.push(chip(say("Location"), value.into(), "located"));
     }
     chips
 }
 
 fn label(key: &str, area_word: &str) -> String {
     match key {
-        "name" => "Name",
-        "phone" => "Phone",
-        "email" => "E-mail",
+        "name" => say("Name"),
+        "phone" => say("Phone"),
+        "email" => say("E-mail"),
         "area" => area_word,
-        "address" => "Street",
-        "created" => "Joined",
-        "updated" => "Changed",
-        _ => "Status",
+        "address" => say("Street"),
+        "created" => say("Joined"),
+        "updated" => say("Changed"),
+        _ => say("Status"),
     }
     .to_owned()
 }
@@ -377,7 +378,7 @@ pub async fn list_customers(user: PageUser, db: Data<&Db>, request: &Request) ->
     let mut response = if wants_table {
         user.access.pages().page("customers/_table.html", &Fragment { shell: &user.shell, view: &view })?
     } else {
-        user.render("customers/list.html", "Customers", &view)?
+        user.render("customers/list.html", say("Customers"), &view)?
     };
     if asked.columns.is_some() {
         let kept: Vec<&str> = COLUMNS
@@ -394,6 +395,7 @@ pub async fn list_customers(user: PageUser, db: Data<&Db>, request: &Request) ->
 
 #[handler]
 pub async fn export_customers(user: PageUser, db: Data<&Db>, request: &Request) -> poem::Result<Response> {
+    now_in_english();
     let query = request.uri().query().unwrap_or_default();
     let asked = Asked::parse(query);
     let is_xlsx = url::form_urlencoded::parse(query.as_bytes())

@@ -22,6 +22,7 @@ use crate::{
     types::{BoundingBox, Limit},
     web::Json,
     web::parts::{Chip, Tab},
+    words::say,
 };
 
 const MAP_PATH: &str = "/customers/map";
@@ -84,7 +85,7 @@ pub async fn show_map(
         clear_href: MAP_PATH,
         legend: Status::ALL.iter().map(|s| Legend { status: s.as_str(), label: s.label() }).collect(),
     };
-    Ok(user.render("customers/map.html", "Customer map", &view)?)
+    Ok(user.render("customers/map.html", say("Customer map"), &view)?)
 }
 
 /// The same as the API's coordinates, for the page's own script: `/api` takes no cookies.

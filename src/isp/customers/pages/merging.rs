@@ -18,6 +18,7 @@ use crate::{
     },
     types::{AreaId, CustomerId},
     web::{Flash, FormView, Moment, see_other},
+    words::say,
 };
 
 const MERGE_PATH: &str = "/customers/merge";
@@ -54,16 +55,16 @@ struct Pick {
 
 fn label(field: MergeField, area_word: &str) -> String {
     match field {
-        MergeField::Reference => "Account number",
-        MergeField::FirstName => "First name",
-        MergeField::LastName => "Last name",
-        MergeField::Email => "E-mail",
-        MergeField::PhonePrimary => "Phone",
-        MergeField::StreetAddress => "Street",
+        MergeField::Reference => say("Account number"),
+        MergeField::FirstName => say("First name"),
+        MergeField::LastName => say("Last name"),
+        MergeField::Email => say("E-mail"),
+        MergeField::PhonePrimary => say("Phone"),
+        MergeField::StreetAddress => say("Street"),
         MergeField::Area => area_word,
-        MergeField::Status => "Status",
-        MergeField::Notes => "Notes",
-        MergeField::Location => "Location",
+        MergeField::Status => say("Status"),
+        MergeField::Notes => say("Notes"),
+        MergeField::Location => say("Location"),
     }
     .to_owned()
 }
@@ -170,10 +171,10 @@ async fn page_of(
         href: format!("{PATH}/{}", customer.id),
         created: Moment::day(customer.created_at, zone),
         note: (fullness(&a.details) != fullness(&b.details) && customer.id == fuller.id)
-            .then_some("More complete"),
+            .then_some(say("More complete")),
     };
     let view = MergePage { form, customers: vec![candidate(a), candidate(b)], fields };
-    user.render_with(status, "customers/merge.html", "Merge customers", &view)
+    user.render_with(status, "customers/merge.html", say("Merge customers"), &view)
 }
 
 #[handler]
@@ -198,7 +199,7 @@ pub async fn merge_two(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem
         db.in_tenant(user.tenant(), async |tx| rules::merge(tx, &user.by, into, from, &take).await).await;
     match merged {
         Ok(customer) => {
-            let flash = Flash::success(format!("{} is one customer now.", customer.details.name()));
+            let flash = Flash::success(say!("{} is one customer now.", customer.details.name()));
             Ok(user.then(&format!("{PATH}/{into}"), &flash))
         }
         Err(error) => {

@@ -23,6 +23,7 @@ use crate::{
     isp::areas::AreaChoice,
     web::RouteTable,
     web::parts::{Choice, grouped},
+    words::say,
 };
 
 const PATH: &str = "/customers";
@@ -85,7 +86,7 @@ impl MapView {
         let (lat, lng, zoom) = middle.map_or((10.0, 0.0, 2), |(lat, lng)| (lat, lng, 13));
         Self {
             tile_url: settings.map.tile_url.clone(),
-            attribution: "© OpenStreetMap contributors",
+            attribution: say("© OpenStreetMap contributors"),
             lat,
             lng,
             zoom,

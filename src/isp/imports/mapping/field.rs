@@ -1,5 +1,6 @@
 //! What a customer consists of, as columns of a file.
 
+use crate::words::say;
 use serde::{Deserialize, Serialize};
 
 /// What a column can hold.
@@ -43,9 +44,9 @@ impl Group {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Customer => "Customer",
-            Self::Installation => "Installation",
-            Self::Paid => "What is paid",
+            Self::Customer => say("Customer"),
+            Self::Installation => say("Installation"),
+            Self::Paid => say("What is paid"),
         }
     }
 }
@@ -103,23 +104,23 @@ impl Field {
     /// What a person reads.
     pub fn label(self) -> &'static str {
         match self {
-            Self::FirstName => "First name",
-            Self::LastName => "Last name",
-            Self::FullName => "Full name",
+            Self::FirstName => say("First name"),
+            Self::LastName => say("Last name"),
+            Self::FullName => say("Full name"),
             Self::Email => "E-mail",
-            Self::PhonePrimary => "Phone",
-            Self::StreetAddress => "Street address",
-            Self::Area => "Area",
-            Self::Status => "Status",
-            Self::Notes => "Notes",
-            Self::Latitude => "Latitude",
-            Self::Longitude => "Longitude",
-            Self::Reference => "Account number",
+            Self::PhonePrimary => say("Phone"),
+            Self::StreetAddress => say("Street address"),
+            Self::Area => say("Area"),
+            Self::Status => say("Status"),
+            Self::Notes => say("Notes"),
+            Self::Latitude => say("Latitude"),
+            Self::Longitude => say("Longitude"),
+            Self::Reference => say("Account number"),
             Self::Nap => "NAP",
             Self::NapPort => "NAP port",
-            Self::InstalledOn => "Installed on",
-            Self::Plan => "Plan",
-            Self::PaidUntil => "Paid until",
+            Self::InstalledOn => say("Installed on"),
+            Self::Plan => say("Plan"),
+            Self::PaidUntil => say("Paid until"),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     types::{InstallationId, RouterId, optional_line},
     web::parts::id_of,
     web::{Flash, Form},
+    words::say,
 };
 
 /// Back to the installation with what became of it.
@@ -48,11 +49,11 @@ fn released(form: &Form) -> Released {
 
 fn standing(one: &Installation) -> String {
     let how = match one.status {
-        Status::Active => "is active",
-        Status::Inactive => "is set up; it becomes active with its first period",
-        _ => "was saved",
+        Status::Active => say("is active"),
+        Status::Inactive => say("is set up; it becomes active with its first period"),
+        _ => say("was saved"),
     };
-    format!("The installation of {} {how}.", one.customer.name)
+    say!("The installation of {} {}.", one.customer.name, how)
 }
 
 #[handler]
@@ -86,7 +87,7 @@ pub async fn suspend(
 ) -> poem::Result<Response> {
     let id = id_of(&id, "installation")?;
     let done = hold(&user, &db, id, Hold::Suspend, &form).await;
-    told(&user, id, done, |one| format!("The installation of {} is suspended.", one.customer.name))
+    told(&user, id, done, |one| say!("The installation of {} is suspended.", one.customer.name))
 }
 
 #[handler]
@@ -123,7 +124,7 @@ pub async fn exchange_router(
         .await;
     told(&user, id, done, |one| match &one.router {
         Some(router) => format!("{} has {} now.", one.customer.name, router.name),
-        None => format!("{} has no router of ours now.", one.customer.name),
+        None => say!("{} has no router of ours now.", one.customer.name),
     })
 }
 
@@ -152,6 +153,6 @@ pub async fn terminate(
     }
     .await;
     told(&user, id, done, |one| {
-        format!("The installation of {} was terminated. Its port is free.", one.customer.name)
+        say!("The installation of {} was terminated. Its port is free.", one.customer.name)
     })
 }

@@ -24,6 +24,7 @@ use crate::{
     types::{InstallationId, degrees},
     web::Moment,
     web::parts::id_of,
+    words::say,
 };
 
 /// Tabs of other features: label, the last part of the address, and the right that the page asks for. Each is a page of that
@@ -173,11 +174,11 @@ pub async fn frame(tx: &TenantTx, user: &PageUser, id: InstallationId, part: &st
     let more = MORE_TABS
         .iter()
         .filter(|(.., right)| user.by.rights.holds(right))
-        .map(|(label, own, _)| tab(label, format!("{href}/{own}"), own));
+        .map(|(label, own, _)| tab(say(label), format!("{href}/{own}"), own));
     Ok(Frame {
-        tabs: std::iter::once(tab("Overview", href.clone(), "overview"))
+        tabs: std::iter::once(tab(say("Overview"), href.clone(), "overview"))
             .chain(more)
-            .chain([tab("Activity", format!("{href}?tab=activity"), "activity")])
+            .chain([tab(say("Activity"), format!("{href}?tab=activity"), "activity")])
             .collect(),
         can_edit,
         can_complete: can_edit && one.status.after(Act::Complete).is_some(),
@@ -242,7 +243,7 @@ pub async fn show_installation(
             Ok((frame, happened, light))
         })
         .await?;
-    let title = format!("Installation of {}", frame.name());
+    let title = say!("Installation of {}", frame.name());
     let view = DetailPage {
         frame,
         tab,

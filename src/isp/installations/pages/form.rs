@@ -33,6 +33,7 @@ use crate::{
     web::parts::{Choice, id_of},
     web::typed::Typed,
     web::{Flash, FormView},
+    words::say,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,7 +108,7 @@ async fn ask_whom(user: &PageUser, db: &Db, asked: &Asked) -> Result<Response> {
             Hit { label: hit.label, hint: hit.hint, href }
         })
         .collect();
-    user.render("installations/whom.html", "New installation", &WhoPage { q, hits })
+    user.render("installations/whom.html", say("New installation"), &WhoPage { q, hits })
 }
 
 fn empty_form() -> FormView {
@@ -172,8 +173,8 @@ impl Desk<'_> {
         let was = known.and_then(|one| one.technician.clone()).map(|name| (technician, name));
         let error = ["nap_id", "nap_port"].into_iter().find_map(|name| form.errors.get(name).cloned());
         let title = match known {
-            Some(one) => format!("Edit the installation of {}", one.customer.name),
-            None => format!("New installation for {}", customer.name),
+            Some(one) => say!("Edit the installation of {}", one.customer.name),
+            None => say!("New installation for {}", customer.name),
         };
         let view = FormPage {
             area_word: user.shell.brand.area_word.clone(),
@@ -274,7 +275,7 @@ pub async fn add_installation(
     }
     match add(&user, &db, &form, &asked).await {
         Ok(one) => {
-            let flash = Flash::success(format!("The installation of {} was saved.", one.customer.name));
+            let flash = Flash::success(say!("The installation of {} was saved.", one.customer.name));
             Ok(user.then(&format!("{PATH}/{}", one.id), &flash))
         }
         Err(error) => {
@@ -316,7 +317,7 @@ pub async fn save_installation(
         .await;
     match changed {
         Ok(one) => {
-            let flash = Flash::success(format!("The installation of {} was saved.", one.customer.name));
+            let flash = Flash::success(say!("The installation of {} was saved.", one.customer.name));
             Ok(user.then(&href, &flash))
         }
         Err(error) => {

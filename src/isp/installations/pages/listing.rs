@@ -26,6 +26,7 @@ use crate::{
     web::Moment,
     web::parts::{Chip, Choice, Pager, Tab, address, grouped, id_of, shown, time_mark},
     web::sheet::Format,
+    words::{now_in_english, say},
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -177,10 +178,10 @@ fn chips(asked: &Asked, found: &Found, area_word: &str) -> Vec<Chip> {
     let areas = area_choices(&found.areas, &asked.area);
     let filter = asked.filter();
     [
-        ("Search", "q", filter.words.as_ref().map(|_| asked.words())),
+        (say("Search"), "q", filter.words.as_ref().map(|_| asked.words())),
         (area_word, "area", filter.area.and_then(|_| named(&areas, &asked.area))),
         (
-            "Technician",
+            say("Technician"),
             "technician",
             filter.technician.and_then(|_| named(&found.technicians, &asked.technician)),
         ),
@@ -228,7 +229,7 @@ pub async fn list_installations(
     let filters = chips(&asked, &found, &area_word);
     let zone = user.tenant().time_zone.0;
     let view = ListPage {
-        tabs: std::iter::once(tab("All", None))
+        tabs: std::iter::once(tab(say("All"), None))
             .chain(Status::ALL.iter().map(|status| tab(status.label(), Some(*status))))
             .collect(),
         filtered: !filters.is_empty() || status.is_some(),
@@ -252,7 +253,7 @@ pub async fn list_installations(
         nap: asked.nap,
         area_word,
     };
-    Ok(user.render("installations/list.html", "Installations", &view)?)
+    Ok(user.render("installations/list.html", say("Installations"), &view)?)
 }
 
 #[handler]
@@ -261,6 +262,7 @@ pub async fn export_installations(
     db: Data<&Db>,
     Query(asked): Query<Asked>,
 ) -> poem::Result<Response> {
+    now_in_english();
     let format = Format::of_page(&asked.format);
     Ok(export::export(&db, &user.by, &asked.filter(), format, Bom::With).await?.into_response())
 }

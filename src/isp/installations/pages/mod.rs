@@ -17,6 +17,7 @@ use crate::{
     isp::areas::AreaChoice,
     web::RouteTable,
     web::parts::Choice,
+    words::locale,
 };
 
 const PATH: &str = "/installations";
@@ -47,7 +48,7 @@ fn may<R: Right>(user: &PageUser) -> bool {
 
 /// A day as people read it: `3 November 2026`.
 fn day_text(day: NaiveDate) -> String {
-    day.format("%-d %B %Y").to_string()
+    day.format_localized("%-d %B %Y", locale()).to_string()
 }
 
 /// Those who work here, and whoever was chosen before and left.

@@ -26,6 +26,7 @@ use crate::{
     web::parts::{Choice, counted, id_of},
     web::typed::Typed,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 /// What a form or an address says of the port so far.
@@ -134,11 +135,13 @@ fn cell(
     own: Option<InstallationId>,
 ) -> PortCell {
     let (state, text) = match (&port.held_by, &port.reserved_for) {
-        (Some(holder), _) if Some(holder.installation) == own => ("mine", "where it is now".to_owned()),
+        (Some(holder), _) if Some(holder.installation) == own => ("mine", say("where it is now").to_owned()),
         (Some(holder), _) => ("taken", holder.name.clone()),
         (None, _) if port.is_faulty => ("faulty", "faulty".to_owned()),
-        (None, Some((id, _))) if Some(*id) == customer => ("free", "reserved for this customer".to_owned()),
-        (None, Some((_, name))) => ("reserved", format!("reserved for {name}")),
+        (None, Some((id, _))) if Some(*id) == customer => {
+            ("free", say("reserved for this customer").to_owned())
+        }
+        (None, Some((_, name))) => ("reserved", say!("reserved for {}", name)),
         (None, None) if port.reserved_until.is_some() => ("reserved", "reserved".to_owned()),
         (None, None) => ("free", "free".to_owned()),
     };
@@ -171,14 +174,14 @@ pub async fn view(tx: &TenantTx, asked: &Asked, own: Option<InstallationId>) -> 
     if asked.step == "nearest" || asked.step.starts_with("nap:") {
         match asked.place() {
             Some(place) => near = nearby(tx, place).await?,
-            None => note = "Set the location first: by the map, or by its coordinates.".into(),
+            None => note = say("Set the location first: by the map, or by its coordinates.").into(),
         }
         let wanted = asked.step.strip_prefix("nap:").and_then(|id| id.parse().ok());
         let nap: Option<NapId> = wanted.or_else(|| near.first().map(|near| near.nap));
         if nap.is_some() {
             chosen = Chosen { nap, ..Chosen::default() };
         } else if note.is_empty() {
-            note = "No NAP with a free port is on the map.".into();
+            note = say("No NAP with a free port is on the map.").into();
         }
     }
     let Picker { chosen, lcps, splitters, naps, ports } = pick(tx, chosen, customer).await?;
@@ -267,7 +270,7 @@ async fn page_of(
         picker,
         form,
     };
-    let title = format!("Port of {}", one.customer.name);
+    let title = say!("Port of {}", one.customer.name);
     user.render_with(status, "installations/port.html", &title, &view)
 }
 
@@ -296,8 +299,8 @@ pub async fn move_port(
     match moved {
         Ok(one) => {
             let said = match &one.port {
-                Some(port) => format!("{} is on {} now.", one.customer.name, port.label()),
-                None => format!("{} is on no port now.", one.customer.name),
+                Some(port) => say!("{} is on {} now.", one.customer.name, port.label()),
+                None => say!("{} is on no port now.", one.customer.name),
             };
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::success(said)))
         }

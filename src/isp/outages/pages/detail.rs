@@ -31,6 +31,7 @@ use crate::{
     types::OutageId,
     web::parts::{Choice, grouped, id_of},
     web::{Json, Moment},
+    words::say,
 };
 
 /// A page names so many of those whom it hits.
@@ -170,8 +171,8 @@ fn line_of(one: &Subscriber) -> Line {
     };
     let (extension, extension_tone) = match one.extension {
         Extension::Extended => (format!("{} added", minutes_text(one.extended_minutes)), "success"),
-        Extension::Proposed => ("To decide".to_owned(), "warning"),
-        Extension::Declined => ("Declined".to_owned(), ""),
+        Extension::Proposed => (say("To decide").to_owned(), "warning"),
+        Extension::Declined => (say("Declined").to_owned(), ""),
         Extension::None => (String::new(), ""),
     };
     Line {

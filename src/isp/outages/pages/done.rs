@@ -21,6 +21,7 @@ use crate::{
     types::{InstallationId, OutageId, optional_text},
     web::parts::{counted, grouped, id_of},
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 fn page(id: OutageId) -> String {
@@ -59,7 +60,7 @@ pub async fn save_outage(
             rules::change(tx, &user.by, id, &wanted).await
         })
         .await
-        .map(|outage| format!("{} was saved.", outage.number))
+        .map(|outage| say!("{} was saved.", outage.number))
     }
     .await;
     said(&user, id, saved)
@@ -78,7 +79,7 @@ pub async fn confirm_outage(
         let draft = Draft::parse(cause, form.get("note"), None, Utc::now())?;
         let outage =
             db.in_tenant(user.tenant(), async |tx| rules::confirm(tx, &user.by, id, &draft).await).await?;
-        Ok(format!("{} is marked as down.", outage.node_label))
+        Ok(say!("{} is marked as down.", outage.node_label))
     }
     .await;
     said(&user, id, done)
@@ -90,7 +91,7 @@ pub async fn dismiss_outage(user: PageUser, db: Data<&Db>, Path(id): Path<String
     let done = db
         .in_tenant(user.tenant(), async |tx| rules::dismiss(tx, &user.by, id).await)
         .await
-        .map(|outage| format!("{} was dismissed.", outage.number));
+        .map(|outage| say!("{} was dismissed.", outage.number));
     said(&user, id, done)
 }
 
@@ -170,7 +171,7 @@ async fn end_page(
         form: FormView { action: format!("{PATH}/{id}/restore"), ..form },
         outage: Shown::of(&outage.outage, zone),
     };
-    let title = format!("Restore {}", view.outage.node);
+    let title = say!("Restore {}", view.outage.node);
     user.render_with(status, "outages/restore.html", &title, &view)
 }
 
@@ -206,7 +207,7 @@ async fn end(user: &PageUser, db: &Db, id: OutageId, form: &Form) -> Result<Stri
             restore::restore(tx, &user.by, id, &end).await
         })
         .await?;
-    Ok(format!("{} is restored.", outage.node_label))
+    Ok(say!("{} is restored.", outage.node_label))
 }
 
 #[handler]
@@ -255,13 +256,13 @@ pub async fn decide(
             .await?;
         let n = |n: usize| i64::try_from(n).unwrap_or_default();
         Ok(match decision {
-            Decision::Extend => format!(
+            Decision::Extend => say!(
                 "{} extended, {} altogether.",
                 counted(n(done.extended), "period was", "periods were"),
                 minutes_text(done.minutes)
             ),
             Decision::Decline => {
-                format!("{} declined.", counted(n(done.decided), "extension was", "extensions were"))
+                say!("{} declined.", counted(n(done.decided), "extension was", "extensions were"))
             }
         })
     }

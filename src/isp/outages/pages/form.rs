@@ -23,6 +23,7 @@ use crate::{
     },
     web::parts::Choice,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const FIELDS: [&str; 5] = ["node_kind", "node_id", "cause", "note", "started_at"];
@@ -100,7 +101,7 @@ async fn show(
         causes: Cause::options(),
         form,
     };
-    user.render_with(status, "outages/form.html", "Mark a node as down", &view)
+    user.render_with(status, "outages/form.html", say("Mark a node as down"), &view)
 }
 
 fn node_of(kind: &str, id: &str) -> Result<Option<Node>> {
@@ -137,7 +138,7 @@ pub async fn add_outage(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poe
     };
     match add(&user, &db, node, &form).await {
         Ok(outage) => {
-            let flash = Flash::success(format!("{} is marked as down.", outage.node_label));
+            let flash = Flash::success(say!("{} is marked as down.", outage.node_label));
             Ok(user.then(&format!("{PATH}/{}", outage.id), &flash))
         }
         Err(error) => {

@@ -20,6 +20,7 @@ use crate::{
     types::Limit,
     web::Moment,
     web::parts::{Pager, Tab, address, grouped, shown},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(25);
@@ -106,7 +107,7 @@ pub async fn list_outages(
         |label, status: &str| Tab { label, count: None, href: href(status, "", ""), active: key == status };
     let zone = user.tenant().time_zone.0;
     let view = ListPage {
-        tabs: std::iter::once(tab("All", ""))
+        tabs: std::iter::once(tab(say("All"), ""))
             .chain(Status::ALL.iter().map(|status| tab(status.label(), status.as_str())))
             .collect(),
         pager: Pager {
@@ -120,5 +121,5 @@ pub async fn list_outages(
         can_manage: may::<ManageOutages>(&user),
         can_set: may::<SetOutagePolicy>(&user),
     };
-    Ok(user.render("outages/list.html", "Outages", &view)?)
+    Ok(user.render("outages/list.html", say("Outages"), &view)?)
 }

@@ -14,6 +14,7 @@ use crate::{
     types::Check,
     web::parts::Choice,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const PATH: &str = "/settings/outages";
@@ -28,7 +29,7 @@ struct PolicyPage {
 
 fn show(user: &PageUser, status: StatusCode, form: FormView) -> Result<Response> {
     let view = PolicyPage { settings_tab: "outages", givings: Giving::options(), form };
-    user.render_with(status, "outages/settings.html", "Outages", &view)
+    user.render_with(status, "outages/settings.html", say("Outages"), &view)
 }
 
 fn form_of(policy: &Policy) -> FormView {
@@ -51,7 +52,7 @@ fn typed(form: &Form) -> Result<Policy> {
     let mut number = |field| {
         let parsed = form.get(field).trim().parse::<i16>().ok();
         if parsed.is_none() {
-            check.wrong(field, "not_a_number", "This is a whole number.");
+            check.wrong(field, "not_a_number", say("This is a whole number."));
         }
         parsed
     };

@@ -37,6 +37,7 @@ use crate::{
     web::parts::{Choice, Column, Pager, Tab, address, grouped, id_of, shown},
     web::typed::Typed,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -175,12 +176,12 @@ pub async fn list_lcps(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>
     let view = ListPage {
         area_word: user.shell.brand.area_word.clone(),
         tabs: vec![
-            tab("All", "", all),
-            tab("Active", "active", active),
-            tab("Inactive", "inactive", all - active),
+            tab(say("All"), "", all),
+            tab(say("Active"), "active", active),
+            tab(say("Inactive"), "inactive", all - active),
         ],
-        code: column("Code", &q, state, order),
-        name: column("Name", &q, state, order),
+        code: column(say("Code"), &q, state, order),
+        name: column(say("Name"), &q, state, order),
         pager: Pager {
             prev_href: mark.is_some().then(|| href(&q, state, &asked.sort)),
             next_href,
@@ -193,7 +194,7 @@ pub async fn list_lcps(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>
         state,
         q,
     };
-    Ok(user.render("plant/list.html", "Plant", &view)?)
+    Ok(user.render("plant/list.html", say("Plant"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -265,8 +266,8 @@ fn cards(below: &[Branch], parent: Option<&str>, into: &mut Vec<Card>) {
     for branch in below.iter().filter(|branch| branch.node == "splitter") {
         let (used, outputs) = branch.outputs.unwrap_or_default();
         let hangs_on = match (parent, branch.output) {
-            (Some(parent), Some(output)) => format!("on {parent} port {output}"),
-            _ => "on the LCP".to_owned(),
+            (Some(parent), Some(output)) => say!("on {} port {}", parent, output),
+            _ => say("on the LCP").to_owned(),
         };
         let naps = branch
             .below
@@ -308,7 +309,7 @@ pub fn counted_on(stretch: Stretch) -> String {
         .into_iter()
         .flatten()
         .collect();
-    if parts.is_empty() { "not counted".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { say("not counted").to_owned() } else { parts.join(", ") }
 }
 
 fn shown_lcp(counted: CountedLcp, is_down: bool) -> Shown {
@@ -401,9 +402,9 @@ impl Desk<'_> {
             Some(lcp) => {
                 let href = format!("/plant/lcps/{}", lcp.id);
                 let crumbs = vec![Crumb::plant(), Crumb::new(&lcp.draft.code, href.clone())];
-                (format!("Edit {}", lcp.draft.code), crumbs, href)
+                (say!("Edit {}", lcp.draft.code), crumbs, href)
             }
-            None => ("New LCP".to_owned(), vec![Crumb::plant()], PATH.to_owned()),
+            None => (say("New LCP").to_owned(), vec![Crumb::plant()], PATH.to_owned()),
         };
         let view = FormPage {
             area_word: self.user.shell.brand.area_word.clone(),
@@ -465,7 +466,7 @@ pub async fn add_lcp(
     };
     match added {
         Ok(id) => {
-            let flash = Flash::success(format!("{} was added.", form.get("code").trim()));
+            let flash = Flash::success(say!("{} was added.", form.get("code").trim()));
             Ok(user.then(&format!("/plant/lcps/{id}"), &flash))
         }
         Err(error) => {
@@ -507,7 +508,7 @@ pub async fn save_lcp(
         })
         .await;
     match saved {
-        Ok(()) => Ok(user.then(&href, &Flash::success(format!("{} was saved.", form.get("code").trim())))),
+        Ok(()) => Ok(user.then(&href, &Flash::success(say!("{} was saved.", form.get("code").trim())))),
         Err(error) => {
             let shown = wanted.into_form(&href).failed(error)?;
             let lcp = db.read_tenant(user.tenant(), async |tx| rules::get_lcp(tx, id).await).await?.lcp;
@@ -522,7 +523,7 @@ pub async fn delete_lcp(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -
     let id: LcpId = id_of(&id, "LCP")?;
     let gone = db.in_tenant(user.tenant(), async |tx| rules::delete_lcp(tx, &user.by, id).await).await;
     match gone {
-        Ok(code) => Ok(user.then(PATH, &Flash::success(format!("{code} was deleted.")))),
+        Ok(code) => Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", code)))),
         Err(error @ Error::Conflict { .. }) => {
             Ok(user.then(&format!("/plant/lcps/{id}"), &Flash::error(error.detail())))
         }

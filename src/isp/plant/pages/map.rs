@@ -23,6 +23,7 @@ use crate::{
     },
     web::Json,
     web::parts::Choice,
+    words::say,
 };
 
 #[derive(Serialize)]
@@ -43,11 +44,11 @@ pub async fn show_map(
     let middle = db.read_tenant(user.tenant(), async |tx| map::middle(tx).await).await?;
     let layers: Vec<Layer> = Layer::ALL.into_iter().filter(|layer| layer.is_seen_by(&user.by)).collect();
     let statuses = [
-        ("active", "Active"),
-        ("scheduled", "Scheduled"),
-        ("inactive", "Inactive"),
-        ("suspended", "Suspended"),
-        ("terminated", "Terminated"),
+        ("active", say("Active")),
+        ("scheduled", say("Scheduled")),
+        ("inactive", say("Inactive")),
+        ("suspended", say("Suspended")),
+        ("terminated", say("Terminated")),
     ];
     let view = MapPage {
         crumbs: vec![Crumb::plant()],
@@ -56,7 +57,7 @@ pub async fn show_map(
         layers: layers.into_iter().map(|layer| Choice::new(layer.as_str(), layer.label())).collect(),
         statuses: statuses.into_iter().map(|(value, label)| Choice::new(value, label)).collect(),
     };
-    Ok(user.render("plant/map.html", "Network map", &view)?)
+    Ok(user.render("plant/map.html", say("Network map"), &view)?)
 }
 
 #[derive(Debug, Default, Deserialize)]

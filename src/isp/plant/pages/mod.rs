@@ -30,6 +30,7 @@ use crate::{
     types::degrees,
     web::parts::{Choice, grouped},
     web::{RouteTable, compressed},
+    words::say,
 };
 
 const PATH: &str = "/plant";
@@ -86,7 +87,7 @@ impl Crumb {
     }
 
     fn plant() -> Self {
-        Self::new("Plant", PATH)
+        Self::new(say("Plant"), PATH)
     }
 }
 
@@ -120,7 +121,7 @@ impl From<PortCounts> for PortsView {
             reserved: ports.reserved,
             faulty: ports.faulty,
             fill: Fill::of(ports).as_str(),
-            text: format!("{} of {} used", grouped(ports.used), grouped(ports.total)),
+            text: say!("{} of {} used", grouped(ports.used), grouped(ports.total)),
         }
     }
 }

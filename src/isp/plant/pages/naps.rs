@@ -39,6 +39,7 @@ use crate::{
     web::sheet::Format,
     web::typed::{Typed, optional_id},
     web::{Flash, Form, FormView},
+    words::{now_in_english, say},
 };
 
 pub const PATH: &str = "/plant/naps";
@@ -170,10 +171,10 @@ pub async fn list_naps(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>
     let view = ListPage {
         crumbs: vec![Crumb::plant()],
         tabs: vec![
-            tab("All", ""),
-            tab("With free ports", "free"),
-            tab("Full", "full"),
-            tab("Inactive", "inactive"),
+            tab(say("All"), ""),
+            tab(say("With free ports"), "free"),
+            tab(say("Full"), "full"),
+            tab(say("Inactive"), "inactive"),
         ],
         lcps: lcps
             .into_iter()
@@ -194,7 +195,7 @@ pub async fn list_naps(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>
         state: asked.state,
         lcp: asked.lcp,
     };
-    Ok(user.render("plant/naps.html", "NAPs", &view)?)
+    Ok(user.render("plant/naps.html", say("NAPs"), &view)?)
 }
 
 #[handler]
@@ -203,6 +204,7 @@ pub async fn export_naps(
     db: Data<&Db>,
     Query(asked): Query<Asked>,
 ) -> poem::Result<Response> {
+    now_in_english();
     let format = Format::of_page(&asked.format);
     Ok(export::naps(&db, &user.by, asked.filter(), format, Bom::With).await?.into_response())
 }
@@ -236,14 +238,14 @@ async fn form_page(
     let (splitters, middle) = db
         .read_tenant(user.tenant(), async |tx| futures_util::try_join!(splitter_choices(tx), map::middle(tx)))
         .await?;
-    let list = Crumb::new("NAPs", PATH);
+    let list = Crumb::new(say("NAPs"), PATH);
     let (title, crumbs, cancel_href) = match nap {
         Some(nap) => {
             let href = Node::Nap(nap.id).href();
             let crumbs = vec![Crumb::plant(), list, Crumb::new(&nap.draft.code, href.clone())];
-            (format!("Edit {}", nap.draft.code), crumbs, href)
+            (say!("Edit {}", nap.draft.code), crumbs, href)
         }
-        None => ("New NAP".to_owned(), vec![Crumb::plant(), list], PATH.to_owned()),
+        None => (say("New NAP").to_owned(), vec![Crumb::plant(), list], PATH.to_owned()),
     };
     let view = FormPage {
         crumbs,
@@ -268,7 +270,7 @@ pub fn place_of(form: &Form) -> Result<(SplitterId, i16)> {
     let mut check = Check::new();
     let splitter = check.field("splitter_id", optional_id(form.get("splitter_id"), "splitter"));
     if splitter == Some(None) {
-        check.wrong("splitter_id", "required", "Choose the splitter that it hangs on.");
+        check.wrong("splitter_id", "required", say("Choose the splitter that it hangs on."));
     }
     let output = check.field("splitter_output", output(form.get("splitter_output")));
     check.finish(splitter.flatten().zip(output))
@@ -318,7 +320,7 @@ pub async fn add_nap(
     };
     match added {
         Ok(id) => {
-            let flash = Flash::success(format!("{} was added.", form.get("code").trim()));
+            let flash = Flash::success(say!("{} was added.", form.get("code").trim()));
             Ok(user.then(&Node::Nap(id).href(), &flash))
         }
         Err(error) => {
@@ -358,7 +360,7 @@ pub async fn save_nap(
         })
         .await;
     match saved {
-        Ok(()) => Ok(user.then(&href, &Flash::success(format!("{} was saved.", form.get("code").trim())))),
+        Ok(()) => Ok(user.then(&href, &Flash::success(say!("{} was saved.", form.get("code").trim())))),
         Err(error) => {
             let shown = wanted.into_form(&href).failed(error)?;
             let nap = db.read_tenant(user.tenant(), async |tx| rules::get_nap(tx, id).await).await?.nap;
@@ -373,7 +375,7 @@ pub async fn delete_nap(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -
     let id: NapId = id_of(&id, "NAP")?;
     match db.in_tenant(user.tenant(), async |tx| rules::delete_nap(tx, &user.by, id).await).await {
         Ok((splitter, code)) => {
-            let flash = Flash::success(format!("{code} was deleted."));
+            let flash = Flash::success(say!("{} was deleted.", code));
             Ok(user.then(&Node::Splitter(splitter).href(), &flash))
         }
         Err(error @ Error::Conflict { .. }) => {

@@ -21,6 +21,7 @@ use crate::{
     types::{Check, Limit},
     web::FormView,
     web::typed::Typed,
+    words::say,
 };
 
 const PATH: &str = "/plant/nearest";
@@ -104,5 +105,5 @@ pub async fn show_nearest(
         form,
         naps,
     };
-    Ok(user.render("plant/nearest.html", "Nearest NAP", &view)?)
+    Ok(user.render("plant/nearest.html", say("Nearest NAP"), &view)?)
 }

@@ -10,6 +10,7 @@ use crate::{
     isp::plant::{budget::Policy, rules},
     web::typed::Typed,
     web::{Flash, FormView},
+    words::say,
 };
 
 const PATH: &str = "/settings/plant";
@@ -24,7 +25,7 @@ fn page(user: &PageUser, status: StatusCode, form: FormView) -> Result<Response>
     user.render_with(
         status,
         "plant/policy.html",
-        "Plant settings",
+        say("Plant settings"),
         &PolicyPage { settings_tab: "plant", form },
     )
 }

@@ -36,6 +36,7 @@ use crate::{
     types::{CustomerId, NapId, optional_line},
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, Moment},
+    words::say,
 };
 
 /// For how many days a port may be kept from its page.
@@ -309,12 +310,13 @@ async fn change_of(tx: &TenantTx, form: &Form) -> Result<PortChange> {
 async fn the_one(tx: &TenantTx, typed: &str) -> Result<CustomerId> {
     match store::customers_like(tx, typed).await?.as_slice() {
         [one] => Ok(*one),
-        [] => Err(Error::invalid("customer", "unknown", format!("No customer is found by \"{typed}\"."))),
+        [] => Err(Error::invalid("customer", "unknown", say!("No customer is found by \"{}\".", typed))),
         _ => Err(Error::invalid(
             "customer",
             "ambiguous",
-            format!(
-                "Several customers are found by \"{typed}\". Type an account number, an e-mail or the whole name."
+            say!(
+                "Several customers are found by \"{}\". Type an account number, an e-mail or the whole name.",
+                typed
             ),
         )),
     }
@@ -336,9 +338,9 @@ pub async fn change_port(
         })
         .await;
     let flash = match changed {
-        Ok(port) if port.is_faulty => Flash::success(format!("Port {number} was marked faulty.")),
-        Ok(port) if port.reserved_until.is_some() => Flash::success(format!("Port {number} was reserved.")),
-        Ok(_) => Flash::success(format!("Port {number} was freed.")),
+        Ok(port) if port.is_faulty => Flash::success(say!("Port {} was marked faulty.", number)),
+        Ok(port) if port.reserved_until.is_some() => Flash::success(say!("Port {} was reserved.", number)),
+        Ok(_) => Flash::success(say!("Port {} was freed.", number)),
         Err(error @ (Error::Conflict { .. } | Error::Invalid(_))) => Flash::error(error.detail()),
         Err(error) => return Err(error.into()),
     };

@@ -38,6 +38,7 @@ use crate::{
     web::parts::{Choice, id_of},
     web::typed::Typed,
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const OWN_FIELDS: [&str; 5] = ["code", "type", "losses", "location", "is_active"];
@@ -110,7 +111,7 @@ async fn read(tx: &TenantTx, id: SplitterId) -> Result<Known> {
 async fn places(tx: &TenantTx, without: &[SplitterId]) -> Result<Vec<Choice>> {
     let (lcps, all) = futures_util::try_join!(lcps::choices(tx), splitters::choices(tx))?;
     let lcps = lcps.into_iter().map(|lcp| {
-        Choice::new(node_value(Node::Lcp(lcp.id)), format!("{} – {} (the LCP itself)", lcp.code, lcp.name))
+        Choice::new(node_value(Node::Lcp(lcp.id)), say!("{} – {} (the LCP itself)", lcp.code, lcp.name))
     });
     let splitters = all.into_iter().filter(|one| !without.contains(&one.id)).map(|one| {
         let label = format!("{} › {} ({})", one.lcp_code, one.code, one.kind);
@@ -161,7 +162,7 @@ async fn page_of(
         None => String::new(),
     };
     let draft = splitter.draft;
-    let title = format!("Splitter {}", draft.code);
+    let title = say!("Splitter {}", draft.code);
     let view = DetailPage {
         crumbs: crumbs(&known.path),
         site: SiteView::of(&draft.site),
@@ -270,12 +271,12 @@ async fn form_page(
         Some(splitter) => {
             let href = Node::Splitter(splitter.id).href();
             let crumbs = vec![Crumb::plant(), Crumb::new(&splitter.draft.code, href.clone())];
-            (format!("Edit splitter {}", splitter.draft.code), crumbs, href)
+            (say!("Edit splitter {}", splitter.draft.code), crumbs, href)
         }
-        None => ("New splitter".to_owned(), vec![Crumb::plant()], super::PATH.to_owned()),
+        None => (say("New splitter").to_owned(), vec![Crumb::plant()], super::PATH.to_owned()),
     };
     let kinds = SplitterType::ALL.iter().map(|kind| {
-        let label = if *kind == SplitterType::Tap { "Tap (uneven)" } else { kind.as_str() };
+        let label = if *kind == SplitterType::Tap { say("Tap (uneven)") } else { kind.as_str() };
         Choice::new(kind.as_str(), label)
     });
     let view = FormPage {
@@ -347,7 +348,7 @@ pub async fn add_splitter(
     };
     match added {
         Ok(id) => {
-            let flash = Flash::success(format!("{} was added.", form.get("code").trim()));
+            let flash = Flash::success(say!("{} was added.", form.get("code").trim()));
             Ok(user.then(&Node::Splitter(id).href(), &flash))
         }
         Err(error) => {
@@ -387,7 +388,7 @@ pub async fn save_splitter(
         })
         .await;
     match saved {
-        Ok(()) => Ok(user.then(&href, &Flash::success(format!("{} was saved.", form.get("code").trim())))),
+        Ok(()) => Ok(user.then(&href, &Flash::success(say!("{} was saved.", form.get("code").trim())))),
         Err(error) => {
             let shown = wanted.into_form(&href).failed(error)?;
             let found = db.read_tenant(user.tenant(), async |tx| rules::get_splitter(tx, id).await).await?;
@@ -407,7 +408,7 @@ pub async fn delete_splitter(
     let gone = db.in_tenant(user.tenant(), async |tx| rules::delete_splitter(tx, &user.by, id).await).await;
     match gone {
         Ok((lcp, code)) => {
-            Ok(user.then(&Node::Lcp(lcp).href(), &Flash::success(format!("{code} was deleted."))))
+            Ok(user.then(&Node::Lcp(lcp).href(), &Flash::success(say!("{} was deleted.", code))))
         }
         Err(error @ Error::Conflict { .. }) => {
             Ok(user.then(&Node::Splitter(id).href(), &Flash::error(error.detail())))

@@ -19,6 +19,7 @@ use crate::{
     },
     types::{LcpId, Limit},
     web::parts::{Choice, Pager, address, grouped, shown},
+    words::say,
 };
 
 const PATH: &str = "/plant/tree";
@@ -66,11 +67,11 @@ impl From<Branch> for NodeView {
             code: branch.code,
             name: branch.name,
             href: branch.href,
-            output: branch.output.map(|output| format!("port {output}")).unwrap_or_default(),
+            output: branch.output.map(|output| say!("port {}", output)).unwrap_or_default(),
             ports: branch.ports.into(),
             outputs: branch
                 .outputs
-                .map(|(used, all)| format!("{used} of {all} outputs used"))
+                .map(|(used, all)| say!("{} of {} outputs used", used, all))
                 .unwrap_or_default(),
             is_active: branch.is_active,
             is_down: branch.is_down,
@@ -121,5 +122,5 @@ pub async fn show_tree(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>
         tree: trees.into_iter().map(NodeView::from).collect(),
         can_edit: may::<EditPlant>(&user),
     };
-    Ok(user.render("plant/tree.html", "Plant tree", &view)?)
+    Ok(user.render("plant/tree.html", say("Plant tree"), &view)?)
 }

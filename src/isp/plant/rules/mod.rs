@@ -18,6 +18,7 @@ use crate::{
     isp::areas,
     types::AreaId,
     web::{parts::counted, typed::unknown},
+    words::say,
 };
 
 pub use lcps::{change_lcp, create_lcp, delete_lcp, get_lcp};
@@ -67,5 +68,5 @@ fn refuse_in_use(label: &str, burden: Burden) -> Result<()> {
     if by.is_empty() {
         return Ok(());
     }
-    Err(Error::conflict("in_use", format!("{label} is in use by {}.", by.join(", "))))
+    Err(Error::conflict("in_use", say!("{} is in use by {}.", label, by.join(", "))))
 }

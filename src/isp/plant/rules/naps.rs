@@ -16,6 +16,7 @@ use crate::{
         },
     },
     types::{NapId, SplitterId},
+    words::say,
 };
 
 const OBJECT: &str = "nap";
@@ -69,7 +70,7 @@ pub async fn change_nap(
     if draft.port_capacity < was.port_capacity {
         let used = ports::highest_used(tx, id).await?;
         if used > draft.port_capacity {
-            let detail = format!("Port {used} is in use: {} needs at least as many ports.", was.code);
+            let detail = say!("Port {} is in use: {} needs at least as many ports.", used, was.code);
             return Err(Error::conflict("in_use", detail));
         }
     }

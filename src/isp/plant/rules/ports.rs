@@ -17,6 +17,7 @@ use crate::{
         },
     },
     types::{CustomerId, NapId},
+    words::say,
 };
 
 /// A port may be kept for so long at most.
@@ -50,7 +51,7 @@ pub async fn check_port(tx: &TenantTx, nap: NapId, port: i16, wanted_by: Option<
     }
     let capacity = found.nap.draft.port_capacity;
     let out_of_range =
-        || Error::invalid("nap_port", "out_of_range", format!("Port must be between 1 and {capacity}"));
+        || Error::invalid("nap_port", "out_of_range", say!("Port must be between 1 and {}", capacity));
     if !(1..=capacity).contains(&port) || !store::lock(tx, nap, port).await? {
         return Err(out_of_range());
     }
@@ -64,7 +65,7 @@ pub async fn check_port(tx: &TenantTx, nap: NapId, port: i16, wanted_by: Option<
 
 /// The refusal of a port that somebody else is on.
 fn taken(port: i16, name: &str) -> Error {
-    Error::conflict("port_taken", format!("Port {port} is already occupied by {name}"))
+    Error::conflict("port_taken", say!("Port {} is already occupied by {}", port, name))
 }
 
 /// Whoever a port was kept for has it now.
@@ -111,7 +112,7 @@ async fn mark_of(tx: &TenantTx, seen: &PortView, change: PortChange) -> Result<M
                 return Err(taken(seen.number, &holder.name));
             }
             if seen.is_faulty {
-                return Err(Error::conflict("port_faulty", format!("Port {} is faulty", seen.number)));
+                return Err(Error::conflict("port_faulty", say!("Port {} is faulty", seen.number)));
             }
             if let Some(customer) = customer {
                 store::customer_name(tx, customer)
@@ -121,7 +122,7 @@ async fn mark_of(tx: &TenantTx, seen: &PortView, change: PortChange) -> Result<M
             let now = Utc::now();
             if until <= now || until > now + chrono::Duration::days(RESERVED_DAYS_MAX) {
                 let detail =
-                    format!("A port is reserved until a moment in the next {RESERVED_DAYS_MAX} days.");
+                    say!("A port is reserved until a moment in the next {} days.", RESERVED_DAYS_MAX);
                 return Err(Error::invalid("reserved_until", "out_of_range", detail));
             }
             Ok(Mark { reserved_until: Some(until), reserved_for: customer, note, ..free })

@@ -10,6 +10,7 @@ use crate::{
         store::{naps, ports as store},
     },
     types::{CustomerId, NapId, Wrong},
+    words::say,
 };
 
 /// A NAP as a sheet may call it.
@@ -71,16 +72,16 @@ pub async fn any_free_port(tx: &TenantTx) -> Result<Option<(String, i16)>> {
 pub fn port_refusal(port: &PortView, wanted_by: Option<CustomerId>) -> Option<Wrong> {
     let number = port.number;
     if let Some(holder) = &port.held_by {
-        let detail = format!("Port {number} is already occupied by {}", holder.name);
+        let detail = say!("Port {} is already occupied by {}", number, holder.name);
         return Some(Wrong::new("port_taken", detail));
     }
     if port.is_faulty {
-        return Some(Wrong::new("port_faulty", format!("Port {number} is faulty")));
+        return Some(Wrong::new("port_faulty", say!("Port {} is faulty", number)));
     }
     let kept_for = port.reserved_for.as_ref();
     if port.reserved_until.is_some() && (kept_for.is_none() || kept_for.map(|(id, _)| *id) != wanted_by) {
-        let whom = kept_for.map_or(String::new(), |(_, name)| format!(" for {name}"));
-        return Some(Wrong::new("port_reserved", format!("Port {number} is reserved{whom}")));
+        let whom = kept_for.map_or(String::new(), |(_, name)| say!(" for {}", name));
+        return Some(Wrong::new("port_reserved", say!("Port {} is reserved{}", number, whom)));
     }
     None
 }

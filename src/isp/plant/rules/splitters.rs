@@ -17,6 +17,7 @@ use crate::{
         },
     },
     types::{LcpId, SplitterId},
+    words::say,
 };
 
 const OBJECT: &str = "splitter";
@@ -127,8 +128,9 @@ pub async fn change_splitter(
     if draft.outputs() < was.outputs() {
         let used = splitters::highest_used(tx, id).await?;
         if used > draft.outputs() {
-            let detail = format!(
-                "Splitter port {used} is in use, and {} has {}.",
+            let detail = say!(
+                "Splitter port {} is in use, and {} has {}.",
+                used,
                 draft.kind.as_str(),
                 draft.outputs()
             );

@@ -12,6 +12,7 @@ use crate::{
     types::BoundingBox,
     types::search::containing,
     web::parts::counted,
+    words::say,
 };
 
 /// A layer shows so many points one by one; beyond that it is gathered into cells, 16 wide and 12 high.
@@ -133,8 +134,8 @@ fn point_of(row: &Row, layer: Layer) -> (Point, Option<Uuid>) {
     let mut lines: Vec<String> = row.get::<_, Vec<Option<String>>>(11).into_iter().flatten().collect();
     let (used, capacity): (Option<i64>, Option<i64>) = (row.get(9), row.get(10));
     if let Some(capacity) = capacity {
-        let noun = if layer == Layer::Naps { "ports" } else { "outputs" };
-        lines.push(format!("{} of {capacity} {noun} used", used.unwrap_or(0)));
+        let noun = if layer == Layer::Naps { say("ports") } else { say("outputs") };
+        lines.push(say!("{} of {} {} used", used.unwrap_or(0), capacity, noun));
     }
     let point = Point {
         id: row.get(0),

@@ -14,6 +14,7 @@ use crate::{
     types::{AreaId, Check, ReportScheduleId, Wrong},
     web::choices::choices,
     web::typed::{Typed, optional_id, optional_whole},
+    words::say,
 };
 
 choices! {
@@ -97,12 +98,12 @@ impl Rhythm {
             ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
         let hour = format!("{:02}:00", self.hour);
         match self.every {
-            Every::Day => format!("Every day at {hour}"),
+            Every::Day => say!("Every day at {}", hour),
             Every::Week => {
                 let at = usize::try_from(self.weekday.unwrap_or(1).saturating_sub(1)).unwrap_or_default();
-                format!("Every {} at {hour}", WEEK.get(at).copied().unwrap_or("week"))
+                say!("Every {} at {}", say(WEEK.get(at).copied().unwrap_or("week")), hour)
             }
-            Every::Month => format!("On day {} of every month at {hour}", self.month_day.unwrap_or(1)),
+            Every::Month => say!("On day {} of every month at {}", self.month_day.unwrap_or(1), hour),
         }
     }
 }

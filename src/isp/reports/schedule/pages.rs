@@ -25,6 +25,7 @@ use crate::{
     web::parts::{Choice, Pager, address, grouped, id_of, shown},
     web::typed::Typed,
     web::{Flash, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const PATH: &str = "/reports/schedules";
@@ -77,7 +78,7 @@ async fn list(user: PageUser, db: Data<&Db>) -> poem::Result<Response> {
     let found = db.read_tenant(user.tenant(), async |tx| rules::list(tx, &user.by).await).await?;
     let zone = user.tenant().time_zone.0;
     let view = ListPage { schedules: found.into_iter().map(|one| row_of(one, zone)).collect() };
-    Ok(user.render("reports/schedules.html", "Scheduled reports", &view)?)
+    Ok(user.render("reports/schedules.html", say("Scheduled reports"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -104,14 +105,24 @@ async fn form_page(
     form: FormView,
 ) -> Result<Response> {
     let areas = db.read_tenant(user.tenant(), async |tx| areas::find_choices(tx).await).await?;
-    let title = if id.is_some() { "Scheduled report" } else { "Schedule a report" };
-    let week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let title = if id.is_some() { say("Scheduled report") } else { say("Schedule a report") };
+    let week = [
+        say("Monday"),
+        say("Tuesday"),
+        say("Wednesday"),
+        say("Thursday"),
+        say("Friday"),
+        say("Saturday"),
+        say("Sunday"),
+    ];
     let view = FormPage {
         title: title.to_owned(),
         area_word: user.shell.brand.area_word.clone(),
         zone: user.tenant().time_zone.to_string(),
         delete_action: id.map(|id| format!("{PATH}/{id}/delete")),
-        reports: catalogue::visible(&user.by).map(|report| Choice::new(report.name, report.title)).collect(),
+        reports: catalogue::visible(&user.by)
+            .map(|report| Choice::new(report.name, say(report.title)))
+            .collect(),
         formats: FileKind::options(),
         areas: areas.into_iter().map(|area| Choice::new(area.id, area.name)).collect(),
         rhythms: Every::options(),
@@ -153,7 +164,7 @@ async fn add(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Result<R
     };
     match added {
         Ok(made) => {
-            let said = format!("{} is made by itself from now on.", made.draft.report.title);
+            let said = say!("{} is made by itself from now on.", made.draft.report.title);
             Ok(user.then(PATH, &Flash::success(said)))
         }
         Err(error) => {
@@ -265,7 +276,7 @@ async fn files(user: PageUser, db: Data<&Db>, Query(place): Query<Place>) -> poe
         pager,
         can_schedule: user.by.require::<ScheduleReports>().is_ok(),
     };
-    Ok(user.render("reports/files.html", "Made reports", &view)?)
+    Ok(user.render("reports/files.html", say("Made reports"), &view)?)
 }
 
 #[handler]

@@ -20,6 +20,7 @@ use crate::{
         store::{LinkOwner, Purpose},
     },
     web::{Flash, FormView, RateLimits, StandingNote, failure_headers, see_other},
+    words::say,
 };
 
 /// The answer to a known and to an unknown name comes after the same time: longer than either takes.
@@ -29,12 +30,13 @@ async fn show(
     visitor: &Visitor,
     door: &AtMyDoor,
     status: StatusCode,
-    (template, title): (&str, &str),
+    (template, title): (&str, &'static str),
     view: &impl Serialize,
 ) -> Result<Response> {
     let access = &door.office.access;
     let brand = access.brand(&door.tenant).await?;
-    let mut response = visitor.render(access, Bare { status, template, title }, Some(brand), view)?;
+    let mut response =
+        visitor.render(access, Bare { status, template, title: say(title) }, Some(brand), view)?;
     // The address of the page may hold a code, which goes nowhere from here. Not `no-referrer`: under it a browser sends
     // `Origin: null` with the form, and the guard refuses that.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
@@ -136,9 +138,9 @@ fn link_page(owner: &LinkOwner, code: &str) -> LinkPage {
 
 fn title_of(page: &LinkPage) -> &'static str {
     match (page.link_ok, page.is_new) {
-        (false, _) => "Link no longer works",
-        (true, true) => "Open your account",
-        (true, false) => "Set a new password",
+        (false, _) => say("Link no longer works"),
+        (true, true) => say("Open your account"),
+        (true, false) => say("Set a new password"),
     }
 }
 
@@ -247,7 +249,7 @@ pub async fn forgot(
     match asked.await {
         Ok(()) => {
             tokio::time::sleep_until(begun + ANSWER_AFTER).await;
-            let template = (FORGOT.0, "Check your e-mail");
+            let template = (FORGOT.0, say("Check your e-mail"));
             Ok(show(&visitor, &door, StatusCode::OK, template, &ForgotPage::new(true)).await?)
         }
         Err(error) => {

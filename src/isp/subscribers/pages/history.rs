@@ -14,6 +14,7 @@ use crate::{
     types::{Limit, ReceiptId},
     web::Moment,
     web::parts::{id_of, money},
+    words::say,
 };
 
 const ROWS: Limit = Limit::of(100);
@@ -89,7 +90,7 @@ pub async fn show_history(user: Subscriber) -> poem::Result<Response> {
         .db
         .read_tenant(user.tenant(), async |tx| billing::own_account(tx, user.customer, ROWS).await)
         .await?;
-    Ok(user.render("my/history.html", "Payments", &view(account, &user))?)
+    Ok(user.render("my/history.html", say("Payments"), &view(account, &user))?)
 }
 
 #[derive(Deserialize)]

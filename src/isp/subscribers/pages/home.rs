@@ -20,6 +20,7 @@ use crate::{
     types::Limit,
     web::Moment,
     web::parts::money,
+    words::say,
 };
 
 const TICKETS_SHOWN: i64 = 20;
@@ -83,17 +84,21 @@ fn card(service: Service, zone: Tz) -> ServiceCard {
     let is_short = service.paid_until.is_none_or(|until| (until - now).num_days() < 3);
     let (state, tone, next) = match (service.status.as_str(), service.is_paused) {
         ("scheduled", _) => {
-            ("Being set up", "info", Some("We will call you about the day of your installation."))
+            (say("Being set up"), "info", Some(say("We will call you about the day of your installation.")))
         }
-        ("suspended", _) => ("Suspended", "warning", Some("Talk to us, and we will see how it can go on.")),
-        (_, true) => ("Paused", "warning", Some("No days are used up while your plan is paused.")),
-        ("active", _) if is_short => ("Active", "success", Some("Renew soon, so that you stay connected.")),
-        ("active", _) => ("Active", "success", None),
-        _ => ("Not running", "error", Some("Renew your plan to be connected again.")),
+        ("suspended", _) => {
+            (say("Suspended"), "warning", Some(say("Talk to us, and we will see how it can go on.")))
+        }
+        (_, true) => (say("Paused"), "warning", Some(say("No days are used up while your plan is paused."))),
+        ("active", _) if is_short => {
+            (say("Active"), "success", Some(say("Renew soon, so that you stay connected.")))
+        }
+        ("active", _) => (say("Active"), "success", None),
+        _ => (say("Not running"), "error", Some(say("Renew your plan to be connected again."))),
     };
     ServiceCard {
         plan: service.plan,
-        speed: service.speeds.map(|(down, up)| format!("{down} Mbps down, {up} Mbps up")),
+        speed: service.speeds.map(|(down, up)| say!("{} Mbps down, {} Mbps up", down, up)),
         place: service.street,
         state,
         tone,
@@ -159,5 +164,5 @@ async fn read(tx: &TenantTx, user: &Subscriber) -> Result<HomePage> {
 #[handler]
 pub async fn show_home(user: Subscriber) -> poem::Result<Response> {
     let view = user.office.db.read_tenant(user.tenant(), async |tx| read(tx, &user).await).await?;
-    Ok(user.render("my/home.html", "Home", &view)?)
+    Ok(user.render("my/home.html", say("Home"), &view)?)
 }

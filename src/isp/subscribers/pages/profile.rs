@@ -15,6 +15,7 @@ use crate::{
         },
     },
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 const PATH: &str = "/my/profile";
@@ -78,7 +79,7 @@ async fn show(user: &Subscriber, phone: Option<FormView>, password: FormView) ->
             })
             .collect(),
     };
-    user.render_with(status, "my/profile.html", "Profile", &view)
+    user.render_with(status, "my/profile.html", say("Profile"), &view)
 }
 
 #[handler]

@@ -21,6 +21,7 @@ use crate::{
     types::CustomerId,
     web::parts::id_of,
     web::{Flash, FormView, Moment},
+    words::say,
 };
 
 #[derive(Serialize)]
@@ -133,5 +134,5 @@ pub async fn end_access(
 ) -> poem::Result<Response> {
     let id = id_of(&id, "customer")?;
     let name = office.end(&user.by, id).await?;
-    Ok(user.then(&href(id), &Flash::success(format!("{name} can no longer sign in."))))
+    Ok(user.then(&href(id), &Flash::success(say!("{} can no longer sign in.", name))))
 }

@@ -18,6 +18,7 @@ use crate::{
     types::{CommentId, TicketId},
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, Moment},
+    words::say,
 };
 
 const PATH: &str = "/my/tickets";
@@ -27,12 +28,12 @@ const FIELDS: [&str; 4] = ["title", "category", "description", "file"];
 /// A status as its customer reads it.
 pub fn status_text(status: Status) -> &'static str {
     match status {
-        Status::Pending => "Received",
-        Status::Assigned => "With a technician",
-        Status::InProgress => "In progress",
-        Status::Waiting => "Waiting for you",
-        Status::Resolved => "Resolved",
-        Status::Cancelled => "Closed",
+        Status::Pending => say("Received"),
+        Status::Assigned => say("With a technician"),
+        Status::InProgress => say("In progress"),
+        Status::Waiting => say("Waiting for you"),
+        Status::Resolved => say("Resolved"),
+        Status::Cancelled => say("Closed"),
     }
 }
 
@@ -76,7 +77,11 @@ pub async fn list_tickets(user: Subscriber) -> poem::Result<Response> {
         number: ticket.number,
         title: ticket.title,
     };
-    Ok(user.render("my/tickets.html", "Help", &ListPage { tickets: found.into_iter().map(row).collect() })?)
+    Ok(user.render(
+        "my/tickets.html",
+        say("Help"),
+        &ListPage { tickets: found.into_iter().map(row).collect() },
+    )?)
 }
 
 #[derive(Serialize)]
@@ -89,8 +94,8 @@ struct NewPage {
 fn new_page(user: &Subscriber, form: FormView) -> Result<Response> {
     let is_wrong = !form.errors.is_empty() || !form.summary.is_empty();
     let status = if is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let view = NewPage { form, categories: Category::options(), file_help: FILE_HELP };
-    user.render_with(status, "my/ticket_new.html", "Ask for help", &view)
+    let view = NewPage { form, categories: Category::options(), file_help: say(FILE_HELP) };
+    user.render_with(status, "my/ticket_new.html", say("Ask for help"), &view)
 }
 
 #[handler]
@@ -123,7 +128,7 @@ pub async fn open_ticket(user: Subscriber, form: CheckedForm) -> poem::Result<Re
     };
     match opened.await {
         Ok(ticket) => {
-            let flash = Flash::success(format!("We received {}.", ticket.number));
+            let flash = Flash::success(say!("We received {}.", ticket.number));
             Ok(user.then(&format!("{PATH}/{}", ticket.id), &flash))
         }
         Err(error) => {
@@ -206,7 +211,7 @@ fn page_of(own: OwnTicket, user: &Subscriber, form: FormView) -> TicketPage {
     let said = |comment: Comment| {
         let is_own = comment.customer_id == Some(user.customer);
         SaidLine {
-            author: if is_own { "You".to_owned() } else { user.provider().to_owned() },
+            author: if is_own { say("You").to_owned() } else { user.provider().to_owned() },
             is_own,
             is_automatic: comment.is_automatic,
             text: comment.text,
@@ -218,7 +223,7 @@ fn page_of(own: OwnTicket, user: &Subscriber, form: FormView) -> TicketPage {
         said: comments.into_iter().map(said).collect(),
         files: alone,
         form,
-        file_help: FILE_HELP,
+        file_help: say(FILE_HELP),
         number: ticket.number,
         title: ticket.title,
         description: ticket.description,

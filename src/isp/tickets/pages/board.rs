@@ -20,6 +20,7 @@ use crate::{
         rules, store,
     },
     web::parts::Choice,
+    words::say,
 };
 
 /// A column shows so many cards; the list has the others.
@@ -76,7 +77,7 @@ pub async fn show_board(user: PageUser, db: Data<&Db>, request: &Request) -> poe
             cards: tickets.iter().take(most).map(|ticket| Row::of(ticket, zone)).collect(),
         })
         .collect();
-    let mut people_choices = vec![Choice::new("none", "Nobody")];
+    let mut people_choices = vec![Choice::new("none", say("Nobody"))];
     people_choices.extend(people(&staff, None));
     let view = BoardPage {
         values: Values::of(&asked),
@@ -87,5 +88,5 @@ pub async fn show_board(user: PageUser, db: Data<&Db>, request: &Request) -> poe
         can_create: may::<CreateTickets>(&user),
         can_work: may::<WorkTickets>(&user),
     };
-    Ok(user.render("tickets/board.html", "Ticket board", &view)?)
+    Ok(user.render("tickets/board.html", say("Ticket board"), &view)?)
 }

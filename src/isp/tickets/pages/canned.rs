@@ -15,6 +15,7 @@ use crate::{
     types::CannedReplyId,
     web::parts::id_of,
     web::{Flash, FormView},
+    words::say,
 };
 
 const PATH: &str = "/tickets/replies";
@@ -58,7 +59,7 @@ async fn show(
     user.render_with(
         status,
         "tickets/replies.html",
-        "Canned replies",
+        say("Canned replies"),
         &RepliesPage { replies, form, editing },
     )
 }
@@ -81,7 +82,7 @@ pub async fn add_reply(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem
         Err(error) => Err(error),
     };
     match added {
-        Ok(reply) => Ok(user.then(PATH, &Flash::success(format!("{} was added.", reply.title)))),
+        Ok(reply) => Ok(user.then(PATH, &Flash::success(say!("{} was added.", reply.title)))),
         Err(error) => {
             let shown = empty().typed(&form).failed(error)?;
             Ok(show(&user, &db, StatusCode::UNPROCESSABLE_ENTITY, shown, None).await?)
@@ -107,7 +108,7 @@ pub async fn save_reply(
         Err(error) => Err(error),
     };
     match saved {
-        Ok(reply) => Ok(user.then(PATH, &Flash::success(format!("{} was saved.", reply.title)))),
+        Ok(reply) => Ok(user.then(PATH, &Flash::success(say!("{} was saved.", reply.title)))),
         Err(error) => {
             let shown = FormView { action: format!("{PATH}/{id}"), ..empty() }.typed(&form).failed(error)?;
             Ok(show(&user, &db, StatusCode::UNPROCESSABLE_ENTITY, shown, Some(id)).await?)
@@ -119,5 +120,5 @@ pub async fn save_reply(
 pub async fn delete_reply(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
     let id: CannedReplyId = id_of(&id, "reply")?;
     let gone = db.in_tenant(user.tenant(), async |tx| talk::remove_canned(tx, &user.by, id).await).await?;
-    Ok(user.then(PATH, &Flash::success(format!("{} was deleted.", gone.title))))
+    Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", gone.title))))
 }

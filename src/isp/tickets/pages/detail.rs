@@ -29,6 +29,7 @@ use crate::{
     types::{CommentId, TicketId},
     web::parts::{Choice, id_of, size_text},
     web::{Moment, see_other},
+    words::say,
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -160,10 +161,10 @@ fn due_text(ticket: &Ticket, now: DateTime<Utc>) -> String {
     let left = clock.due_at() - clock.standing_since.unwrap_or(now);
     let text = span_text(left.abs());
     match (ticket.status, left < Duration::zero()) {
-        (Status::Resolved, false) => format!("kept, {text} before it ran out"),
-        (Status::Resolved, true) => format!("missed by {text}"),
-        (Status::Waiting, false) => format!("{text} left; the clock stands still"),
-        (Status::Waiting, true) => format!("{text} late; the clock stands still"),
+        (Status::Resolved, false) => say!("kept, {} before it ran out", text),
+        (Status::Resolved, true) => say!("missed by {}", text),
+        (Status::Waiting, false) => say!("{} left; the clock stands still", text),
+        (Status::Waiting, true) => say!("{} late; the clock stands still", text),
         (_, false) => format!("{text} left"),
         (_, true) => format!("{text} late"),
     }
@@ -245,9 +246,9 @@ fn customer_card(known: &Known, zone: Tz) -> CustomerCard {
     let (period, period_tone) = match &known.period {
         None => (None, ""),
         Some(period) if period.ends_at > now => {
-            (Some(format!("until {}", Moment::at(period.ends_at, zone).text)), "success")
+            (Some(say!("until {}", Moment::at(period.ends_at, zone).text)), "success")
         }
-        Some(period) => (Some(format!("ended {}", Moment::at(period.ends_at, zone).text)), "error"),
+        Some(period) => (Some(say!("ended {}", Moment::at(period.ends_at, zone).text)), "error"),
     };
     CustomerCard {
         name: customer.name.clone(),
@@ -303,7 +304,7 @@ fn page_of(user: &PageUser, known: &Known, asked: &Asked) -> DetailPage {
             .filter(|other| other.id != ticket.id)
             .map(|other| Row::of(other, zone))
             .collect(),
-        file_help: talk::FILE_HELP,
+        file_help: say(talk::FILE_HELP),
         can_work,
         can_assign: ticket.status.is_open() && may::<AssignTickets>(user),
         can_edit: ticket.merged_into.is_none() && may::<EditTickets>(user),

@@ -25,6 +25,7 @@ use crate::{
     types::{CustomerId, StaffId, TicketId},
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 const FIELDS: [&str; 7] =
@@ -81,7 +82,7 @@ pub fn place_label(place: &Place) -> String {
     let at = match (&place.nap, place.port, &place.address) {
         (Some((_, nap)), Some(port), _) => format!("{nap}, port {port}"),
         (_, _, Some(address)) => address.clone(),
-        _ => "No port yet".to_owned(),
+        _ => say("No port yet").to_owned(),
     };
     format!("{at} ({})", place.status)
 }
@@ -135,7 +136,7 @@ async fn show(
         Found { name: hit.label, hint: hit.hint, href: format!("{PATH}/new?customer={id}") }
     });
     let title =
-        whom.ticket.map_or_else(|| "New ticket".to_owned(), |ticket| format!("Edit {}", ticket.number));
+        whom.ticket.map_or_else(|| say("New ticket").to_owned(), |ticket| say!("Edit {}", ticket.number));
     let view = FormPage {
         customer: customer.zip(name).map(|(id, name)| Chosen {
             id: id.to_string(),
@@ -187,7 +188,7 @@ pub async fn add_ticket(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poe
     };
     match add(&user, &db, customer, &form).await {
         Ok(ticket) => {
-            let flash = Flash::success(format!("{} was opened.", ticket.number));
+            let flash = Flash::success(say!("{} was opened.", ticket.number));
             Ok(user.then(&format!("{PATH}/{}", ticket.id), &flash))
         }
         Err(error) => {
@@ -239,7 +240,7 @@ pub async fn save_ticket(
         .await;
     match changed {
         Ok(ticket) => {
-            let flash = Flash::success(format!("{} was saved.", ticket.number));
+            let flash = Flash::success(say!("{} was saved.", ticket.number));
             Ok(user.then(&format!("{PATH}/{id}"), &flash))
         }
         Err(error) => {

@@ -31,6 +31,7 @@ use crate::{
     web::Moment,
     web::parts::{Chip, Choice, Column, Pager, Tab, counted, grouped, id_of, shown},
     web::sheet::Format,
+    words::{now_in_english, say},
 };
 
 const PAGE: Limit = Limit::of(25);
@@ -179,7 +180,7 @@ fn tabs(asked: &Asked) -> Vec<Tab> {
         let more = if status.is_empty() { &[][..] } else { &more[..] };
         Tab { label, count: None, href: asked.href(PATH, "status", more), active: asked.status == status }
     };
-    [tab("All", ""), tab("Open", "open")]
+    [tab(say("All"), ""), tab(say("Open"), "open")]
         .into_iter()
         .chain(Status::ALL.iter().map(|status| tab(status.label(), status.as_str())))
         .collect()
@@ -194,26 +195,26 @@ fn chips(asked: &Asked, found: &Found, area_word: &str) -> Vec<Chip> {
     };
     let name_of = |id: &str| {
         let known = found.staff.iter().find(|one| one.id.to_string() == id);
-        known.map_or_else(|| "chosen".to_owned(), |one| one.name.clone())
+        known.map_or_else(|| say("chosen").to_owned(), |one| one.name.clone())
     };
     let area = asked.area.map(|id| {
         let known = found.areas.iter().find(|area| area.id == id);
-        chip(area_word, known.map_or_else(|| "chosen".to_owned(), |area| area.name.clone()), "area")
+        chip(area_word, known.map_or_else(|| say("chosen").to_owned(), |area| area.name.clone()), "area")
     });
     let assignee = match asked.assignee.as_str() {
         "" => None,
-        "none" => Some(chip("Assigned to", "nobody".into(), "assignee")),
-        id => Some(chip("Assigned to", name_of(id), "assignee")),
+        "none" => Some(chip(say("Assigned to"), "nobody".into(), "assignee")),
+        id => Some(chip(say("Assigned to"), name_of(id), "assignee")),
     };
     [
-        (!asked.q.is_empty()).then(|| chip("Search", asked.q.clone(), "q")),
-        asked.priority.map(|one| chip("Priority", one.label().into(), "priority")),
-        asked.category.map(|one| chip("Category", one.label().into(), "category")),
+        (!asked.q.is_empty()).then(|| chip(say("Search"), asked.q.clone(), "q")),
+        asked.priority.map(|one| chip(say("Priority"), one.label().into(), "priority")),
+        asked.category.map(|one| chip(say("Category"), one.label().into(), "category")),
         assignee,
-        asked.overdue.then(|| chip("Due", "overdue".into(), "overdue")),
+        asked.overdue.then(|| chip(say("Due"), "overdue".into(), "overdue")),
         area,
-        asked.customer.map(|_| chip("Customer", "one".into(), "customer")),
-        asked.outage.map(|_| chip("Outage", "one".into(), "outage")),
+        asked.customer.map(|_| chip(say("Customer"), "one".into(), "customer")),
+        asked.outage.map(|_| chip(say("Outage"), "one".into(), "outage")),
     ]
     .into_iter()
     .flatten()
@@ -247,7 +248,7 @@ fn pager(asked: &Asked, found: &Found) -> Result<Pager> {
 fn page_of(user: &PageUser, asked: &Asked, found: &Found) -> Result<ListPage> {
     let area_word = user.shell.brand.area_word.clone();
     let zone = user.tenant().time_zone.0;
-    let mut staff = vec![Choice::new("none", "Nobody")];
+    let mut staff = vec![Choice::new("none", say("Nobody"))];
     staff.extend(people(&found.staff, None));
     Ok(ListPage {
         tabs: tabs(asked),
@@ -258,8 +259,8 @@ fn page_of(user: &PageUser, asked: &Asked, found: &Found) -> Result<ListPage> {
         areas: found.areas.iter().map(|area| Choice::new(area.id, area.name.clone())).collect(),
         filters: chips(asked, found, &area_word),
         clear_href: PATH,
-        created: column(asked, "Opened", Sort::Created, Sort::CreatedDown),
-        due: column(asked, "Due", Sort::Due, Sort::Due),
+        created: column(asked, say("Opened"), Sort::Created, Sort::CreatedDown),
+        due: column(asked, say("Due"), Sort::Due, Sort::Due),
         tickets: found.tickets.iter().map(|ticket| Row::of(ticket, zone)).collect(),
         pager: pager(asked, found)?,
         filtered: asked.is_filtered(),
@@ -294,7 +295,7 @@ pub async fn list_tickets(user: PageUser, db: Data<&Db>, request: &Request) -> p
         let fragment = Fragment { shell: &user.shell, view: &view };
         return Ok(user.access.pages().page("tickets/_table.html", &fragment)?);
     }
-    Ok(user.render("tickets/list.html", "Tickets", &view)?)
+    Ok(user.render("tickets/list.html", say("Tickets"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -319,14 +320,19 @@ fn cards(asked: &Asked, counts: &Counts) -> Vec<Card> {
     };
     let working = counts.of(Status::Assigned) + counts.of(Status::InProgress);
     let late = match counts.overdue {
-        0 => "none overdue".to_owned(),
+        0 => say("none overdue").to_owned(),
         some => counted(some, "is overdue", "are overdue"),
     };
     vec![
-        card("Open", counts.open(), late, &[("status", "open")]),
-        card("Pending", counts.of(Status::Pending), "nobody's yet".into(), &[("status", "pending")]),
-        card("Being worked on", working, "assigned or in progress".into(), &[("status", "in_progress")]),
-        card("Resolved", counts.of(Status::Resolved), String::new(), &[("status", "resolved")]),
+        card(say("Open"), counts.open(), late, &[("status", "open")]),
+        card(say("Pending"), counts.of(Status::Pending), "nobody's yet".into(), &[("status", "pending")]),
+        card(
+            say("Being worked on"),
+            working,
+            say("assigned or in progress").into(),
+            &[("status", "in_progress")],
+        ),
+        card(say("Resolved"), counts.of(Status::Resolved), String::new(), &[("status", "resolved")]),
     ]
 }
 
@@ -346,6 +352,7 @@ pub async fn show_counts(user: PageUser, db: Data<&Db>, request: &Request) -> po
 
 #[handler]
 pub async fn export_tickets(user: PageUser, db: Data<&Db>, request: &Request) -> poem::Result<Response> {
+    now_in_english();
     let query = request.uri().query().unwrap_or_default();
     let asked = Asked::parse(query);
     let format = url::form_urlencoded::parse(query.as_bytes())

@@ -19,6 +19,7 @@ use crate::{
     types::{StaffId, TicketId},
     web::parts::id_of,
     web::{Flash, Form},
+    words::say,
 };
 
 fn page(id: TicketId) -> String {
@@ -93,7 +94,7 @@ pub async fn assign(
             .await?;
         Ok(match &ticket.assignee {
             Some(assignee) => format!("{} is {}'s now.", ticket.number, assignee.name),
-            None => format!("{} is nobody's now.", ticket.number),
+            None => say!("{} is nobody's now.", ticket.number),
         })
     }
     .await;
@@ -135,7 +136,7 @@ async fn add_comment(user: &PageUser, db: &Db, id: TicketId, form: &Form) -> Res
         Ok(())
     })
     .await?;
-    Ok(if is_internal { "Noted, for staff alone." } else { "Answered." }.to_owned())
+    Ok(if is_internal { say("Noted, for staff alone.") } else { say("Answered.") }.to_owned())
 }
 
 #[handler]
@@ -155,7 +156,7 @@ pub async fn merge(
                 rules::merge(tx, &user.by, id, from).await
             })
             .await?;
-        Ok(format!("{number} was merged into {}.", ticket.number))
+        Ok(say!("{} was merged into {}.", number, ticket.number))
     }
     .await;
     said(&user, done, &page(id), &page(id))

@@ -28,6 +28,7 @@ use crate::{
     web::parts::{Choice, address, id_of},
     web::typed::optional_id,
     web::{Flash, Form, FormView, Moment, RouteTable},
+    words::say,
 };
 
 const OF_INSTALLATION: Limit = Limit::of(100);
@@ -213,7 +214,7 @@ async fn ask_whom(user: &PageUser, db: &Db, wanted: &Wanted) -> Result<Response>
         })
         .collect();
     let view = WhoPage { q, day: wanted.day.clone(), hits };
-    user.render("visits/whom.html", "New visit", &view)
+    user.render("visits/whom.html", say("New visit"), &view)
 }
 
 /// What the form is about.
@@ -247,8 +248,7 @@ async fn form_page(
     if !length.is_empty() && !lengths.iter().any(|one| one.value == length) {
         lengths.push(Choice::new(&length, format!("{length} minutes")));
     }
-    let title =
-        if about.is_new { format!("New visit to {customer}") } else { format!("Visit to {customer}") };
+    let title = if about.is_new { say!("New visit to {}", customer) } else { say!("Visit to {}", customer) };
     let view = FormPage {
         customer_href: format!("/customers/{}", about.customer),
         customer,
@@ -290,7 +290,7 @@ fn span_of(user: &PageUser, form: &Form) -> Result<Span> {
 }
 
 fn technician_of(form: &Form) -> Result<Option<StaffId>> {
-    optional_id(form.get("technician_id"), "member of staff")
+    optional_id(form.get("technician_id"), say("member of staff"))
         .map_err(|wrong| Error::Invalid(vec![wrong.at("technician_id")]))
 }
 
@@ -341,7 +341,7 @@ async fn plan_visit(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::R
     .await;
     match planned {
         Ok(visit) => {
-            let flash = Flash::success(format!("{} is planned.", visit.label()));
+            let flash = Flash::success(say!("{} is planned.", visit.label()));
             Ok(user.then(&format!("/visits/{}", visit.id), &flash))
         }
         Err(error) => {
@@ -397,7 +397,7 @@ async fn save_visit(
     }
     .await;
     match saved {
-        Ok(visit) => Ok(user.then(&href, &Flash::success(format!("{} was saved.", visit.label())))),
+        Ok(visit) => Ok(user.then(&href, &Flash::success(say!("{} was saved.", visit.label())))),
         Err(error @ Error::NotFound { .. }) => Err(error.into()),
         Err(error) => {
             let visit = db.read_tenant(user.tenant(), async |tx| rules::get(tx, &user.by, id).await).await?;
@@ -430,7 +430,7 @@ async fn of_installation(user: PageUser, db: Data<&Db>, Path(id): Path<String>) 
         })
         .await?;
     let zone = user.tenant().time_zone.0;
-    let title = format!("Installation of {}", frame.name());
+    let title = say!("Installation of {}", frame.name());
     let view = InstallationTab {
         frame,
         visits: visits.into_iter().rev().map(|visit| card(visit, zone)).collect(),

@@ -22,6 +22,7 @@ use crate::{
     },
     types::{Limit, StaffId},
     web::parts::{Choice, address, counted},
+    words::{locale, say},
 };
 
 /// A week has at most so many on one page.
@@ -73,7 +74,7 @@ struct SchedulePage {
 
 fn day_of(day: NaiveDate, today: NaiveDate, visits: Vec<Card>) -> Day {
     Day {
-        label: day.format("%a %-d %b").to_string(),
+        label: day.format_localized("%a %-d %b", locale()).to_string(),
         is_today: day == today,
         plan_href: format!("/visits/new?day={day}"),
         visits,
@@ -91,7 +92,7 @@ fn rounds(visits: Vec<Visit>, today: NaiveDate, zone: Tz) -> Vec<Round> {
     by_person
         .into_iter()
         .map(|(technician, days)| Round {
-            technician: if technician.is_empty() { "Nobody yet".into() } else { technician },
+            technician: if technician.is_empty() { say("Nobody yet").into() } else { technician },
             days: days.into_iter().map(|(day, cards)| day_of(day, today, cards)).collect(),
         })
         .collect()
@@ -123,7 +124,7 @@ pub async fn show_schedule(
     let shown = Shown { week, chosen: technician, is_list: asked.view == "list", sees_all, truncated };
     let technicians = people.into_iter().map(|one| Choice::new(one.id, one.name)).collect();
     let page = schedule_page(&user, shown, visits, technicians, today);
-    Ok(user.render("visits/schedule.html", "Schedule", &page)?)
+    Ok(user.render("visits/schedule.html", say("Schedule"), &page)?)
 }
 
 /// Which week is shown, and how.
@@ -163,7 +164,11 @@ fn schedule_page(
     }
     let sunday = week.days().last().unwrap_or(week.monday);
     SchedulePage {
-        title_text: format!("{} – {}", week.monday.format("%-d %B"), sunday.format("%-d %B %Y")),
+        title_text: format!(
+            "{} – {}",
+            week.monday.format_localized("%-d %B", locale()),
+            sunday.format_localized("%-d %B %Y", locale())
+        ),
         zone: zone.name(),
         view,
         week: week.monday.to_string(),

@@ -31,6 +31,7 @@ use crate::{
         Flash, Moment,
         parts::{counted, grouped, id_of, money},
     },
+    words::{say, say_again},
 };
 
 /// So many of the last recipients stand on the page; all of them are on the message's own.
@@ -96,7 +97,9 @@ pub async fn show_campaign(
         messaging.db.read_tenant(tenant, async |tx| find(tx, &messaging, tenant, id).await).await?;
     let (estimate, missing) = match would {
         Some(Ok(found)) => (Some(EstimateBox::new(found, &tenant.currency)), None),
-        Some(Err(error @ (Error::Invalid(_) | Error::Conflict { .. }))) => (None, Some(error.detail())),
+        Some(Err(error @ (Error::Invalid(_) | Error::Conflict { .. }))) => {
+            (None, Some(say_again(error.detail())))
+        }
         Some(Err(error)) => return Err(error.into()),
         None => (None, None),
     };
@@ -196,7 +199,7 @@ async fn audience_of(tx: &TenantTx, messaging: &Messaging, campaign: &Campaign) 
     let to = &campaign.draft.to;
     let mut lines = Vec::new();
     for segment in &to.segments {
-        lines.push(messaging.directory.label(tx, segment).await?.unwrap_or_else(|| "(gone)".to_owned()));
+        lines.push(messaging.directory.label(tx, segment).await?.unwrap_or_else(|| say("(gone)").to_owned()));
     }
     let groups = contacts::groups(tx).await?;
     lines.extend(groups.into_iter().filter(|group| to.groups.contains(&group.id)).map(|group| group.name));
@@ -236,8 +239,8 @@ pub async fn start_campaign(
         .await;
     messaging.bell.notify_one();
     let said = match &done {
-        Ok(campaign) if campaign.state == State::Scheduled => "is scheduled.",
-        _ => "is on its way.",
+        Ok(campaign) if campaign.state == State::Scheduled => say("is scheduled."),
+        _ => say("is on its way."),
     };
     back(&user, id, done, said)
 }
@@ -251,7 +254,7 @@ pub async fn pause_campaign(
     let id: CampaignId = id_of(&id, "campaign")?;
     let db = &messaging.db;
     let done = db.in_tenant(user.tenant(), async |tx| rules::pause(tx, &user.by, id).await).await;
-    back(&user, id, done, "is paused.")
+    back(&user, id, done, say("is paused."))
 }
 
 #[handler]
@@ -264,7 +267,7 @@ pub async fn resume_campaign(
     let db = &messaging.db;
     let done = db.in_tenant(user.tenant(), async |tx| rules::resume(tx, &user.by, id).await).await;
     messaging.bell.notify_one();
-    back(&user, id, done, "goes on.")
+    back(&user, id, done, say("goes on."))
 }
 
 #[handler]
@@ -276,7 +279,7 @@ pub async fn cancel_campaign(
     let id: CampaignId = id_of(&id, "campaign")?;
     let db = &messaging.db;
     let done = db.in_tenant(user.tenant(), async |tx| rules::cancel(tx, &user.by, id).await).await;
-    back(&user, id, done, "was cancelled.")
+    back(&user, id, done, say("was cancelled."))
 }
 
 #[handler]
@@ -288,7 +291,7 @@ pub async fn delete_campaign(
     let id: CampaignId = id_of(&id, "campaign")?;
     let db = &messaging.db;
     match db.in_tenant(user.tenant(), async |tx| rules::remove(tx, &user.by, id).await).await {
-        Ok(campaign) => Ok(user.then(PATH, &Flash::success(format!("{} was deleted.", campaign.draft.name)))),
+        Ok(campaign) => Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", campaign.draft.name)))),
         failed => back(&user, id, failed, ""),
     }
 }

@@ -35,6 +35,7 @@ use crate::{
         file_body::FileBody,
         parts::{Choice, counted, id_of},
     },
+    words::say,
 };
 
 const FIELDS: [&str; 10] = [
@@ -132,15 +133,15 @@ fn context_of(text: &str) -> Result<Map<String, Value>, FieldError> {
     let mut context = Map::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (name, value) =
-            line.split_once('=').ok_or_else(|| wrong("Write one a line: name = value.".to_owned()))?;
+            line.split_once('=').ok_or_else(|| wrong(say("Write one a line: name = value.").to_owned()))?;
         let name = name.trim();
         if !templates::is_name(name) {
-            return Err(wrong(format!("{name} cannot be a variable's name.")));
+            return Err(wrong(say!("{} cannot be a variable's name.", name)));
         }
         context.insert(name.to_owned(), Value::String(value.trim().to_owned()));
     }
     if context.len() > CONTEXT_LINES_MAX {
-        return Err(wrong(format!("At most {CONTEXT_LINES_MAX} values.")));
+        return Err(wrong(say!("At most {} values.", CONTEXT_LINES_MAX)));
     }
     Ok(context)
 }
@@ -269,7 +270,7 @@ async fn page(user: &PageUser, messaging: &Messaging, status: StatusCode, of: Sh
 pub async fn new_campaign(user: PageUser, messaging: Data<&Messaging>) -> poem::Result<Response> {
     let form = FormView::empty(PATH, &FIELDS).with("channel", Channel::Sms.as_str());
     let chosen = Chosen::default();
-    let of = Shown { title: "New campaign", back_href: PATH.to_owned(), form, chosen: &chosen };
+    let of = Shown { title: say("New campaign"), back_href: PATH.to_owned(), form, chosen: &chosen };
     Ok(page(&user, &messaging, StatusCode::OK, of).await?)
 }
 
@@ -284,7 +285,7 @@ pub async fn edit_campaign(
     let action = format!("{PATH}/{id}");
     let form = form_of(&action, &campaign.draft, user.tenant());
     let chosen = Chosen::of_draft(&campaign.draft);
-    let of = Shown { title: "Edit campaign", back_href: action, form, chosen: &chosen };
+    let of = Shown { title: say("Edit campaign"), back_href: action, form, chosen: &chosen };
     Ok(page(&user, &messaging, StatusCode::OK, of).await?)
 }
 
@@ -317,14 +318,14 @@ async fn save(
         Ok((campaign, told)) => {
             let flash = match told {
                 Some(problem) => Flash::error(problem),
-                None => Flash::success(format!("{} was saved.", campaign.draft.name)),
+                None => Flash::success(say!("{} was saved.", campaign.draft.name)),
             };
             Ok(user.then(&format!("{PATH}/{}", campaign.id), &flash))
         }
         Err(error) => {
             let (title, action) = match id {
-                Some(id) => ("Edit campaign", format!("{PATH}/{id}")),
-                None => ("New campaign", PATH.to_owned()),
+                Some(id) => (say("Edit campaign"), format!("{PATH}/{id}")),
+                None => (say("New campaign"), PATH.to_owned()),
             };
             let chosen = Chosen::of(form);
             let shown = FormView::empty(&action, &FIELDS).typed(form).failed(at_fields(error))?;
@@ -382,8 +383,8 @@ async fn try_save(
         .await?;
     let told = uploaded.filter(|done| done.failed > 0).map(|done| {
         let rows = counted(i64::from(done.failed), "row is wrong", "rows are wrong");
-        let first = done.errors.first().map(|wrong| format!(" Row {}: {}", wrong.row, wrong.detail));
-        format!("It was saved, but {rows} in {}.{}", done.list.name, first.unwrap_or_default())
+        let first = done.errors.first().map(|wrong| say!(" Row {}: {}", wrong.row, wrong.detail));
+        say!("It was saved, but {} in {}.{}", rows, done.list.name, first.unwrap_or_default())
     });
     Ok((saved, told))
 }

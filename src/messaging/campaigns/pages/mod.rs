@@ -19,6 +19,7 @@ use crate::{
         Moment, RouteTable,
         parts::{Pager, Tab, address, grouped, shown},
     },
+    words::say,
 };
 
 const PATH: &str = "/campaigns";
@@ -88,12 +89,12 @@ struct CampaignRow {
 
 fn tabs(active: &str) -> Vec<Tab> {
     [
-        ("All", ""),
-        ("Drafts", "draft"),
-        ("Scheduled", "scheduled"),
-        ("Running", "running"),
-        ("Paused", "paused"),
-        ("Finished", "done"),
+        (say("All"), ""),
+        (say("Drafts"), "draft"),
+        (say("Scheduled"), "scheduled"),
+        (say("Running"), "running"),
+        (say("Paused"), "paused"),
+        (say("Finished"), "done"),
     ]
     .into_iter()
     .map(|(label, state)| Tab {
@@ -174,5 +175,5 @@ async fn list_campaigns(
         },
         can_run: user.by.require::<RunCampaigns>().is_ok(),
     };
-    Ok(user.render("campaigns/list.html", "Campaigns", &view)?)
+    Ok(user.render("campaigns/list.html", say("Campaigns"), &view)?)
 }

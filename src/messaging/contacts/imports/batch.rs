@@ -22,6 +22,7 @@ use crate::{
     },
     types::{ContactId, Country},
     web::choices::choices,
+    words::say,
 };
 
 choices! {
@@ -181,7 +182,7 @@ impl Plan {
 
     fn belongs(&self, address: &Address, owner: ContactId) -> Option<String> {
         let owner = self.drafts.get(&owner)?;
-        Some(format!("{} belongs to {}.", address.as_str(), owner.name))
+        Some(say!("{} belongs to {}.", address.as_str(), owner.name))
     }
 
     fn give(&mut self, id: ContactId, addresses: Vec<Address>) {

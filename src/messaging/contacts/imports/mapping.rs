@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     messaging::{Channel, contacts::model},
     types::Wrong,
+    words::say,
 };
 
 /// What a column can be.
@@ -85,7 +86,7 @@ pub fn targets() -> Vec<(String, String)> {
         (Target::Tags, "Tags"),
         (Target::Note, "Note"),
     ];
-    plain.into_iter().map(|(target, label)| (target.as_text(), label.to_owned())).collect()
+    plain.into_iter().map(|(target, label)| (target.as_text(), say(label).to_owned())).collect()
 }
 
 /// What each column of a file is; None is left out. Written as a list of texts, empty for what is left out.
@@ -111,7 +112,7 @@ impl Mapping {
     pub fn check(&self, columns: usize) -> Result<()> {
         let wrong = |code, detail: &str| Err(Error::invalid("mapping", code, detail));
         if self.0.len() != columns {
-            return wrong("wrong_length", &format!("The file has {columns} columns."));
+            return wrong("wrong_length", &say!("The file has {} columns.", columns));
         }
         let targets: Vec<&Target> = self.0.iter().flatten().collect();
         if !targets.iter().any(|target| matches!(target, Target::Address(_))) {

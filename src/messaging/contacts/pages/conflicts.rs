@@ -18,6 +18,7 @@ use crate::{
     types::{ConflictId, Cursor, Limit},
     web::parts::{Pager, Tab, address, id_of, shown},
     web::{Flash, Moment},
+    words::say,
 };
 
 const LIST: &str = "/contacts/conflicts";
@@ -94,8 +95,8 @@ pub async fn list(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -> 
     let zone = user.tenant().time_zone.0;
     let view = ConflictsPage {
         tabs: vec![
-            tab("Waiting", LIST.to_owned(), !is_settled),
-            tab("Settled", format!("{LIST}?settled=yes"), is_settled),
+            tab(say("Waiting"), LIST.to_owned(), !is_settled),
+            tab(say("Settled"), format!("{LIST}?settled=yes"), is_settled),
         ],
         pager: Pager {
             prev_href: before.is_some().then(|| address(LIST, state.to_vec())),
@@ -107,7 +108,7 @@ pub async fn list(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -> 
         is_settled,
         can_edit: may::<EditContacts>(&user),
     };
-    Ok(user.render("contacts/conflicts.html", "Conflicts", &view)?)
+    Ok(user.render("contacts/conflicts.html", say("Conflicts"), &view)?)
 }
 
 #[handler]
@@ -131,10 +132,10 @@ pub async fn settle(
     let flash = match settled {
         Ok(one) => Flash::success(match one.settled {
             Some(conflicts::Settled::Moved) => {
-                format!("{} belongs to {} now.", one.address, one.claimed_name)
+                say!("{} belongs to {} now.", one.address, one.claimed_name)
             }
-            Some(conflicts::Settled::Merged) => format!("They are one contact now: {}.", one.owner_name),
-            _ => format!("{} stays with {}.", one.address, one.owner_name),
+            Some(conflicts::Settled::Merged) => say!("They are one contact now: {}.", one.owner_name),
+            _ => say!("{} stays with {}.", one.address, one.owner_name),
         }),
         Err(error @ (Error::Conflict { .. } | Error::Invalid(_))) => Flash::error(error.detail()),
         Err(error) => return Err(error.into()),

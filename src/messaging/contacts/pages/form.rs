@@ -26,6 +26,7 @@ use crate::{
     types::{ContactId, GroupId},
     web::parts::id_of,
     web::{Flash, Form, FormView, Moment},
+    words::say,
 };
 
 /// The channels that have a field of their own. Devices and users of apps come by programs alone.
@@ -194,7 +195,7 @@ async fn new_page(user: &PageUser, db: &Db, mend: Option<Mend>) -> Result<Respon
         can_edit: true,
         can_delete: false,
     };
-    user.render_with(status, "contacts/form.html", "New contact", &view)
+    user.render_with(status, "contacts/form.html", say("New contact"), &view)
 }
 
 #[handler]
@@ -221,7 +222,7 @@ pub async fn add(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Resu
     .await;
     match added {
         Ok(contact) => {
-            let said = format!("{} was added.", contact.draft.name);
+            let said = say!("{} was added.", contact.draft.name);
             Ok(user.then(&format!("{PATH}/{}", contact.id), &Flash::success(said)))
         }
         Err(error) => {
@@ -312,7 +313,7 @@ pub async fn change(
     .await;
     match changed {
         Ok(contact) => {
-            let said = format!("{} was saved.", contact.draft.name);
+            let said = say!("{} was saved.", contact.draft.name);
             Ok(user.then(&format!("{PATH}/{id}"), &Flash::success(said)))
         }
         Err(error) => {
@@ -326,5 +327,5 @@ pub async fn change(
 pub async fn delete(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
     let id: ContactId = id_of(&id, "contact")?;
     let gone = db.in_tenant(user.tenant(), async |tx| rules::remove(tx, &user.by, id).await).await?;
-    Ok(user.then(PATH, &Flash::success(format!("{} was deleted.", gone.draft.name))))
+    Ok(user.then(PATH, &Flash::success(say!("{} was deleted.", gone.draft.name))))
 }

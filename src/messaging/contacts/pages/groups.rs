@@ -19,6 +19,7 @@ use crate::{
     types::{Cursor, GroupId, Limit, search::plain},
     web::parts::{Choice, Pager, address, grouped, id_of, shown},
     web::{Flash, Form, FormView},
+    words::say,
 };
 
 pub const PATH: &str = "/groups";
@@ -96,7 +97,7 @@ pub async fn list(user: PageUser, db: Data<&Db>, Query(asked): Query<Asked>) -> 
         can_edit: may::<EditContacts>(&user),
         q: q.clone(),
     };
-    Ok(user.render("groups/list.html", "Groups", &view)?)
+    Ok(user.render("groups/list.html", say("Groups"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -122,7 +123,7 @@ fn draft_of(form: &Form) -> Result<GroupDraft> {
 
 fn new_page(user: &PageUser, status: StatusCode, form: FormView) -> Result<Response> {
     let view = FormPage { group: None, colours: Colour::options(), form, can_edit: true, can_delete: false };
-    user.render_with(status, "groups/form.html", "New group", &view)
+    user.render_with(status, "groups/form.html", say("New group"), &view)
 }
 
 #[handler]
@@ -138,7 +139,7 @@ pub async fn add(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::Resu
         Err(error) => Err(error),
     };
     match added {
-        Ok(group) => Ok(user.then(PATH, &Flash::success(format!("{} was added.", group.name)))),
+        Ok(group) => Ok(user.then(PATH, &Flash::success(say!("{} was added.", group.name)))),
         Err(error) => {
             let shown = FormView::empty(PATH, &FIELDS).typed(&form).failed(error)?;
             Ok(new_page(&user, StatusCode::UNPROCESSABLE_ENTITY, shown)?)
@@ -194,7 +195,7 @@ pub async fn change(
         Err(error) => Err(error),
     };
     match changed {
-        Ok(group) => Ok(user.then(PATH, &Flash::success(format!("{} was saved.", group.name)))),
+        Ok(group) => Ok(user.then(PATH, &Flash::success(say!("{} was saved.", group.name)))),
         Err(error) => {
             let shown = FormView::empty(format!("{PATH}/{id}"), &FIELDS).typed(&form).failed(error)?;
             Ok(page_of(&user, &db, id, Some(shown)).await?)
@@ -206,5 +207,5 @@ pub async fn change(
 pub async fn delete(user: PageUser, db: Data<&Db>, Path(id): Path<String>) -> poem::Result<Response> {
     let id: GroupId = id_of(&id, "group")?;
     let gone = db.in_tenant(user.tenant(), async |tx| groups::remove(tx, &user.by, id).await).await?;
-    Ok(user.then(PATH, &Flash::success(format!("{} was deleted. Its members are still here.", gone.name))))
+    Ok(user.then(PATH, &Flash::success(say!("{} was deleted. Its members are still here.", gone.name))))
 }

@@ -19,6 +19,7 @@ use crate::{
     types::{ContactImportId, GroupId, Limit},
     web::parts::{Choice, id_of},
     web::{Flash, Form, FormView, Moment, file_body::FileBody},
+    words::say,
 };
 
 const NEW: &str = "/contacts/import";
@@ -58,8 +59,8 @@ async fn upload_page(user: &PageUser, db: &Db, mend: Option<FormView>) -> Result
         })
         .collect();
     let form = mend.unwrap_or_else(|| FormView::empty(NEW, &["file", "text"]));
-    let view = UploadPage { limits_text: LIMITS, form, past };
-    user.render_with(status, "contacts/import.html", "Import contacts", &view)
+    let view = UploadPage { limits_text: say(LIMITS), form, past };
+    user.render_with(status, "contacts/import.html", say("Import contacts"), &view)
 }
 
 fn path_of(id: ContactImportId) -> String {
@@ -207,7 +208,7 @@ fn columns(import: &Import) -> Vec<Column> {
         .enumerate()
         .map(|(index, (header, chosen))| {
             let is_known = chosen.is_empty() || known.iter().any(|(value, _)| *value == chosen);
-            let header = if header.is_empty() { format!("Column {}", index + 1) } else { header.clone() };
+            let header = if header.is_empty() { say!("Column {}", index + 1) } else { header.clone() };
             Column { index, header, own: (!is_known).then(|| chosen.clone()), chosen }
         })
         .collect()
@@ -225,7 +226,7 @@ async fn page_of(user: &PageUser, db: &Db, id: ContactImportId, mend: Option<For
         })
         .await?;
     let status = if mend.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let title = format!("Import of {}", import.file_name);
+    let title = say!("Import of {}", import.file_name);
     let view = ImportPage {
         columns: columns(&import),
         targets: imports::targets().into_iter().map(|(value, label)| Choice::new(value, label)).collect(),
@@ -254,7 +255,7 @@ pub async fn show_status(user: PageUser, db: Data<&Db>, Path(id): Path<String>) 
     let id = id_of(&id, "import")?;
     let import = db.read_tenant(user.tenant(), async |tx| imports::get(tx, id).await).await?;
     let view = StatusPart { import: shown(&import, &user) };
-    Ok(user.render("contacts/_import_status.html", "Import", &view)?)
+    Ok(user.render("contacts/_import_status.html", say("Import"), &view)?)
 }
 
 /// The columns that a form chooses, in the order of the file.

@@ -26,6 +26,7 @@ use crate::{
     types::{ContactId, Cursor, GroupId, Limit, search::Words},
     web::parts::{Chip, Choice, Column, Pager, address, counted, grouped, shown},
     web::{Flash, Form, sheet::Format},
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -159,13 +160,13 @@ fn chips(
         .iter()
         .map(|(name, value)| {
             let (label, value) = match *name {
-                "q" => ("Search", (*value).to_owned()),
+                "q" => (say("Search"), (*value).to_owned()),
                 "group" => {
                     let known = groups.iter().find(|one| Some(one.id) == group);
-                    ("Group", known.map_or_else(|| "unknown".to_owned(), |one| one.name.clone()))
+                    (say("Group"), known.map_or_else(|| say("unknown").to_owned(), |one| one.name.clone()))
                 }
-                "tag" => ("Tag", (*value).to_owned()),
-                _ => ("Channel", value.parse::<Channel>().map_or("", Channel::label).to_owned()),
+                "tag" => (say("Tag"), (*value).to_owned()),
+                _ => (say("Channel"), value.parse::<Channel>().map_or("", Channel::label).to_owned()),
             };
             Chip { label: label.to_owned(), value, remove_href: without(name) }
         })
@@ -179,12 +180,12 @@ fn columns(pairs: &[(&'static str, &str)], sort: Sort) -> Columns {
         Column { label: label.to_owned(), href: address(PATH, all), sort: if sort == to { now } else { "" } }
     };
     Columns {
-        name: by("Name", Sort::Name, "ascending"),
-        phone: Column::plain("Phone"),
+        name: by(say("Name"), Sort::Name, "ascending"),
+        phone: Column::plain(say("Phone")),
         email: Column::plain("E-mail"),
-        other: Column::plain("Other channels"),
-        groups: Column::plain("Groups"),
-        tags: Column::plain("Tags"),
+        other: Column::plain(say("Other channels")),
+        groups: Column::plain(say("Groups")),
+        tags: Column::plain(say("Tags")),
     }
 }
 
@@ -254,7 +255,7 @@ pub async fn list_contacts(
         group: group.clone(),
         q: q.clone(),
     };
-    Ok(user.render("contacts/list.html", "Contacts", &view)?)
+    Ok(user.render("contacts/list.html", say("Contacts"), &view)?)
 }
 
 #[handler]
@@ -315,10 +316,10 @@ pub async fn change_many(user: PageUser, db: Data<&Db>, form: CheckedForm) -> po
             let n = i64::try_from(changed).unwrap_or(i64::MAX);
             let people = counted(n, "contact was", "contacts were");
             Flash::success(match action {
-                Action::AddToGroup(_) => format!("{people} added to the group."),
-                Action::RemoveFromGroup(_) => format!("{people} taken out of the group."),
+                Action::AddToGroup(_) => say!("{} added to the group.", people),
+                Action::RemoveFromGroup(_) => say!("{} taken out of the group.", people),
                 Action::AddTag(tag) => format!("{people} tagged “{tag}”."),
-                Action::RemoveTag(tag) => format!("{people} freed of “{tag}”."),
+                Action::RemoveTag(tag) => say!("{} freed of “{}”.", people, tag),
                 Action::Delete => format!("{people} deleted."),
             })
         }

@@ -11,6 +11,7 @@ use crate::{
     messaging::Messaging,
     types::FileId,
     web::{Form, parts::size_text},
+    words::say,
 };
 
 /// What a form with files may weigh. A CSV file of a campaign's audience fits beside them.
@@ -43,7 +44,7 @@ impl FilesBox {
                 }),
             );
         }
-        Ok(Self { help: HELP, kept })
+        Ok(Self { help: say(HELP), kept })
     }
 }
 
@@ -60,7 +61,7 @@ pub async fn kept(messaging: &Messaging, user: &PageUser, form: &Form) -> Result
         return Ok(ids);
     }
     if ids.len() + new.len() > FILES_MAX {
-        let detail = format!("A message carries at most {FILES_MAX} files.");
+        let detail = say!("A message carries at most {} files.", FILES_MAX);
         return Err(Error::invalid("attach", "too_many", detail));
     }
     let uploaded = messaging

@@ -24,6 +24,7 @@ use crate::{
     jobs::{self, Next, Runner},
     messaging::{Channel, Messaging, accounts},
     types::{FileId, Limit},
+    words::say,
 };
 
 pub use api::AttachmentsApi;
@@ -211,7 +212,7 @@ pub async fn check(tx: &TenantTx, channels: &[Channel], ids: &[FileId]) -> Resul
 fn known(ids: &[FileId], mut held: Vec<files::Described>) -> Result<Vec<Attached>> {
     let invalid = |code, detail: String| Err(Error::invalid("attachments", code, detail));
     if ids.len() > FILES_MAX {
-        return invalid("too_many", format!("A message carries at most {FILES_MAX} files."));
+        return invalid("too_many", say!("A message carries at most {} files.", FILES_MAX));
     }
     let mut found = Vec::with_capacity(ids.len());
     for (n, id) in ids.iter().enumerate() {
@@ -242,7 +243,7 @@ async fn carried(tx: &TenantTx, channels: &[Channel]) -> Result<()> {
             }
         };
         if !can {
-            let detail = format!("No file can be sent by {}.", channel.label());
+            let detail = say!("No file can be sent by {}.", channel.label());
             wrong.push(FieldError::new("attachments", "not_on_channel", detail));
         }
     }

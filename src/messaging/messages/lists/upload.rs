@@ -14,6 +14,7 @@ use crate::{
     sheets::{self, Row, Table},
     types::Country,
     web::file_body::FileBody,
+    words::say,
 };
 
 pub(super) const CHUNK: usize = 5_000;
@@ -111,7 +112,7 @@ fn person(row: &Row, columns: &[Column], country: &Country) -> Result<Person, St
         }
     }
     if person.addresses.is_empty() {
-        return Err(wrong.unwrap_or_else(|| "There is no address in this row.".to_owned()));
+        return Err(wrong.unwrap_or_else(|| say("There is no address in this row.").to_owned()));
     }
     let first = person.name.split_whitespace().next().unwrap_or_default().to_owned();
     for (name, value) in [("name", person.name.clone()), ("first_name", first)] {
@@ -149,8 +150,8 @@ fn read(file: &FileBody, country: &Country) -> Result<Read> {
     }
     if read.people.is_empty() {
         let detail = read.errors.first().map_or_else(
-            || "There are no rows in it.".to_owned(),
-            |wrong| format!("Nobody in it can be reached. Row {}: {}", wrong.row, wrong.detail),
+            || say("There are no rows in it.").to_owned(),
+            |wrong| say!("Nobody in it can be reached. Row {}: {}", wrong.row, wrong.detail),
         );
         return Err(Error::invalid("file", "nobody", detail));
     }

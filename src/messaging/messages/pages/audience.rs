@@ -13,6 +13,7 @@ use crate::{
         messages::estimate::Estimate,
     },
     web::parts::{counted, money},
+    words::say,
 };
 
 /// Segments of customers and groups of contacts.
@@ -114,16 +115,16 @@ async fn segment_groups(
         |value: String, label: String| SegmentOption { is_chosen: chosen.contains(&value), value, label };
     for kind in messaging.directory.kinds().iter().filter(|kind| kind.kind != "customer") {
         let options = match kind.needs {
-            SegmentNeeds::Nothing => vec![option(kind.kind.to_owned(), kind.label.to_owned())],
+            SegmentNeeds::Nothing => vec![option(kind.kind.to_owned(), say(kind.label).to_owned())],
             SegmentNeeds::Days => [0, 1, 3, 7, 14, 30]
                 .iter()
                 .map(|days| {
                     let within = match days {
-                        0 => "today".to_owned(),
-                        1 => "within a day".to_owned(),
-                        days => format!("within {days} days"),
+                        0 => say("today").to_owned(),
+                        1 => say("within a day").to_owned(),
+                        days => say!("within {} days", days),
                     };
-                    option(format!("{}:{days}", kind.kind), format!("{} {within}", kind.label))
+                    option(format!("{}:{days}", kind.kind), format!("{} {within}", say(kind.label)))
                 })
                 .collect(),
             SegmentNeeds::One => messaging
@@ -135,7 +136,7 @@ async fn segment_groups(
                 .collect(),
         };
         if !options.is_empty() {
-            found.push(SegmentGroup { label: kind.label.to_owned(), options });
+            found.push(SegmentGroup { label: say(kind.label).to_owned(), options });
         }
     }
     Ok(found)

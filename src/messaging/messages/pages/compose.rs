@@ -32,6 +32,7 @@ use crate::{
         Flash, Form, FormView,
         parts::{Choice, counted},
     },
+    words::say,
 };
 
 const FIELDS: [&str; 14] = [
@@ -157,9 +158,9 @@ pub async fn send(user: PageUser, messaging: Data<&Messaging>, form: CheckedForm
     match sent {
         Ok(sent) => {
             let text = match (sent.is_waiting, sent.recipients) {
-                (true, _) => "It is scheduled.".to_owned(),
+                (true, _) => say("It is scheduled.").to_owned(),
                 (_, n) => {
-                    format!("It is on its way to {}.", counted(i64::from(n), "recipient", "recipients"))
+                    say!("It is on its way to {}.", counted(i64::from(n), "recipient", "recipients"))
                 }
             };
             Ok(user.then(&format!("{PATH}/{}", sent.id), &Flash::success(text)))
@@ -232,7 +233,7 @@ fn ask_of(form: &Form, zone: TimeZone) -> Result<Ask> {
     }
     let lines: Vec<&str> = form.get("addresses").lines().collect();
     if lines.len() > LINES_MAX {
-        wrong.push(FieldError::new("addresses", "too_many", format!("At most {LINES_MAX} lines.")));
+        wrong.push(FieldError::new("addresses", "too_many", say!("At most {} lines.", LINES_MAX)));
     }
     let to = To {
         addresses: lines.into_iter().take(LINES_MAX).filter_map(given).collect(),
@@ -330,7 +331,7 @@ async fn page(
         is_dry_run: chosen.is_dry_run,
         form,
     };
-    user.render_with(status, "messages/compose.html", "New message", &view)
+    user.render_with(status, "messages/compose.html", say("New message"), &view)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ use crate::{
         Flash, Moment,
         parts::{Pager, counted, grouped, id_of, money, shown, size_text},
     },
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -140,7 +141,7 @@ pub async fn show_message(
         is_paused: may && message.paused_at.is_some(),
         can_retry: may && message.status != "cancelled" && counts.failed + counts.expired > 0,
         failed: counted(counts.failed + counts.expired, "failed delivery", "failed deliveries"),
-        summary: if message.summary.is_empty() { "(no text)".into() } else { message.summary },
+        summary: if message.summary.is_empty() { say("(no text)").into() } else { message.summary },
     };
     Ok(user.render("messages/detail.html", &view.summary.clone(), &view)?)
 }
@@ -188,7 +189,7 @@ pub async fn cancel_message(
     let id: MessageId = id_of(&id, "message")?;
     let path = format!("{PATH}/{id}");
     let taken = messaging.db.in_tenant(user.tenant(), async |tx| rules::cancel(tx, &user.by, id).await).await;
-    done(&user, &path, taken.map(|n| format!("Taken back: {}.", deliveries_text(n))))
+    done(&user, &path, taken.map(|n| say!("Taken back: {}.", deliveries_text(n))))
 }
 
 #[handler]
@@ -206,7 +207,7 @@ pub async fn retry_message(
         .in_tenant(user.tenant(), async |tx| rules::retry(tx, &user.by, id, None, with_unknown).await)
         .await;
     messaging.bell.notify_one();
-    done(&user, &path, risen.map(|n| format!("Tried again: {}.", deliveries_text(n))))
+    done(&user, &path, risen.map(|n| say!("Tried again: {}.", deliveries_text(n))))
 }
 
 fn deliveries_text(n: usize) -> String {
@@ -262,11 +263,11 @@ struct StepRow {
 fn step_row(step: &Step, zone: chrono_tz::Tz) -> StepRow {
     let known = Status::parse(&step.what).ok();
     let (title, tone) = match (step.kind, step.what.as_str()) {
-        ("queued", _) => ("Queued".to_owned(), "info"),
-        ("attempt", "accepted") => ("Taken by the provider".to_owned(), "brand"),
-        ("attempt", "refused") => ("Refused".to_owned(), "error"),
-        ("attempt", "unknown") => ("No answer: it may have been sent".to_owned(), "warning"),
-        ("attempt", "dry_run") => ("Dry run: nothing was sent".to_owned(), ""),
+        ("queued", _) => (say("Queued").to_owned(), "info"),
+        ("attempt", "accepted") => (say("Taken by the provider").to_owned(), "brand"),
+        ("attempt", "refused") => (say("Refused").to_owned(), "error"),
+        ("attempt", "unknown") => (say("No answer: it may have been sent").to_owned(), "warning"),
+        ("attempt", "dry_run") => (say("Dry run: nothing was sent").to_owned(), ""),
         (_, what) => match known {
             Some(status) => (status.label().to_owned(), tone(status)),
             None => (what.to_owned(), ""),
@@ -338,7 +339,7 @@ pub async fn show_delivery(
         can_retry: may && matches!(delivery.status, Status::Failed | Status::Expired | Status::Unknown),
         is_unknown: delivery.status == Status::Unknown,
     };
-    Ok(user.render("messages/delivery.html", &format!("To {}", view.who), &view)?)
+    Ok(user.render("messages/delivery.html", &say!("To {}", view.who), &view)?)
 }
 
 fn person_href(delivery: &Delivery) -> Option<String> {

@@ -24,6 +24,7 @@ use crate::{
         Moment,
         parts::{Choice, Pager, Tab, address, grouped, shown},
     },
+    words::say,
 };
 
 const PAGE: Limit = Limit::of(50);
@@ -87,15 +88,20 @@ struct MessageRow {
 }
 
 fn tabs(active: &str) -> Vec<Tab> {
-    [("All", ""), ("Scheduled", "waiting"), ("Being written out", "expanding"), ("Cancelled", "cancelled")]
-        .into_iter()
-        .map(|(label, status)| Tab {
-            label,
-            count: None,
-            href: address(PATH, Some(("status", status)).filter(|(_, status)| !status.is_empty())),
-            active: active == status,
-        })
-        .collect()
+    [
+        (say("All"), ""),
+        (say("Scheduled"), "waiting"),
+        (say("Being written out"), "expanding"),
+        (say("Cancelled"), "cancelled"),
+    ]
+    .into_iter()
+    .map(|(label, status)| Tab {
+        label,
+        count: None,
+        href: address(PATH, Some(("status", status)).filter(|(_, status)| !status.is_empty())),
+        active: active == status,
+    })
+    .collect()
 }
 
 #[handler]
@@ -136,7 +142,7 @@ pub async fn list_messages(
             MessageRow {
                 href: format!("{PATH}/{}", message.id),
                 summary: if message.summary.is_empty() {
-                    "(no text)".into()
+                    say("(no text)").into()
                 } else {
                     message.summary.clone()
                 },
@@ -168,7 +174,7 @@ pub async fn list_messages(
         status: asked.status,
         channel: asked.channel,
     };
-    Ok(user.render("messages/list.html", "Messages", &view)?)
+    Ok(user.render("messages/list.html", say("Messages"), &view)?)
 }
 
 #[derive(Serialize)]
@@ -224,5 +230,5 @@ pub async fn list_deliveries(
         status: asked.status,
         channel: asked.channel,
     };
-    Ok(user.render("messages/deliveries.html", "Deliveries", &view)?)
+    Ok(user.render("messages/deliveries.html", say("Deliveries"), &view)?)
 }

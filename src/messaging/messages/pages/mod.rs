@@ -19,6 +19,7 @@ use crate::{
     access::Guarded,
     messaging::{Channel, Status},
     web::{Moment, RouteTable},
+    words::say,
 };
 
 pub use audience::{AudienceChoices, EstimateBox, segment_of, value_of};
@@ -83,7 +84,7 @@ pub fn delivery_row(delivery: &Delivery, zone: chrono_tz::Tz) -> DeliveryRow {
         who: if delivery.name.is_empty() { shown_address(delivery) } else { delivery.name.clone() },
         address: shown_address(delivery),
         channel: delivery.channel.label(),
-        status: if delivery.is_sending { "Sending" } else { delivery.status.label() },
+        status: if delivery.is_sending { say("Sending") } else { delivery.status.label() },
         tone: tone(delivery.status),
         note: delivery.failure.clone().unwrap_or_default(),
         account: delivery.account_label.clone().unwrap_or_default(),
@@ -96,8 +97,8 @@ pub fn delivery_row(delivery: &Delivery, zone: chrono_tz::Tz) -> DeliveryRow {
 /// A device's token is of no use to anybody who reads it.
 fn shown_address(delivery: &Delivery) -> String {
     match delivery.channel {
-        Channel::Push => format!("Device …{}", tail(&delivery.address)),
-        Channel::InApp => "In the portal".to_owned(),
+        Channel::Push => say!("Device …{}", tail(&delivery.address)),
+        Channel::InApp => say("In the portal").to_owned(),
         _ => delivery.address.clone(),
     }
 }
@@ -159,13 +160,13 @@ pub fn progress_of(message: &Message, counts: &MessageCounts) -> Progress {
 /// A message's status as people read it.
 fn status_of(message: &Message, counts: &MessageCounts) -> (&'static str, &'static str) {
     match message.status.as_str() {
-        _ if message.paused_at.is_some() && message.status != "cancelled" => ("Paused", "warning"),
-        "waiting" if message.recurrence.is_some() => ("Recurring", "info"),
-        "waiting" => ("Scheduled", "info"),
-        "expanding" => ("Sending", "brand"),
-        "cancelled" => ("Cancelled", ""),
-        _ if counts.queued > 0 => ("Sending", "brand"),
-        _ => ("Sent", "success"),
+        _ if message.paused_at.is_some() && message.status != "cancelled" => (say("Paused"), "warning"),
+        "waiting" if message.recurrence.is_some() => (say("Recurring"), "info"),
+        "waiting" => (say("Scheduled"), "info"),
+        "expanding" => (say("Sending"), "brand"),
+        "cancelled" => (say("Cancelled"), ""),
+        _ if counts.queued > 0 => (say("Sending"), "brand"),
+        _ => (say("Sent"), "success"),
     }
 }
 
