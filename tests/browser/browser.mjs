@@ -27,12 +27,13 @@ export function launch() {
 }
 
 /** A page that remembers every complaint of the browser's console. Map tiles that are not there are no complaint. */
-export async function open(browser, { width, theme, state }) {
+export async function open(browser, { width, theme, state, locale = "en-US" }) {
   const context = await browser.newContext({
     viewport: { width, height: width < 600 ? 844 : 860 },
     colorScheme: theme,
     reducedMotion: "reduce",
     storageState: state,
+    locale,
     geolocation: { latitude: 8.48, longitude: 124.65 },
   });
   await context.route(/\/tiles\//, (route) => route.fulfill({ status: 204 }));

@@ -1,6 +1,7 @@
 // Every page of the registry of routes, in both themes, at both widths: axe finds nothing, nothing scrolls sideways, and the
 // browser's console has nothing to say.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { THEMES, WIDTHS, buildField, buildPlant, customersCsv, findings, joinPortal, launch, open, overflows, signUp } from "./browser.mjs";
@@ -252,6 +253,44 @@ async function look(route, { page, complaints }) {
   assert.deepEqual(complaints, []);
 }
 
+/** English texts that are others in French. */
+const FRENCH = JSON.parse(readFileSync(new URL("../../translations/fr.json", import.meta.url)));
+const SENTENCE = /(?<!\p{L})(the|of|is|are|was|has|have|and|with|that|this|not|your|you|nobody|nothing|yet)(?!\p{L})/iu;
+/** Documents for programmers. */
+const IN_ENGLISH = /\/api\/(docs|redoc)$/;
+/** What people typed, or what was kept when something was done: it is shown as it is. */
+const KEPT = /Gateway of your own|Every Page|TKT-|OUT-|NAP-00|sign-up of|Cash 1500|^\w+\/\w+|^(Owner|Admin|Manager|Cashier|Technician|Support|Viewer|Cash|Reminder|Credit for messages)$|^May do everything|technician is on the way|^is (default|offered): /;
+
+/** What a page says in English. */
+const english = (page) =>
+  page.evaluate(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (walker.nextNode()) {
+      const within = walker.currentNode.parentElement;
+      if (within.closest("[lang]") === document.documentElement && !within.closest("[translate=no], script, style, template, code, pre, .mono, textarea")) texts.push(walker.currentNode.data.trim().replace(/\s+/g, " "));
+    }
+    for (const element of document.querySelectorAll("[aria-label], [title], [placeholder], [data-label]")) {
+      if (element.closest("[lang]") !== document.documentElement) continue;
+      for (const name of ["aria-label", "title", "placeholder", "data-label"]) texts.push(element.getAttribute(name)?.trim() ?? "");
+    }
+    return [...new Set(texts)];
+  });
+
+/** Opens one page as somebody who reads French. */
+async function readInFrench(route, { page, complaints }) {
+  const path = concrete(route);
+  const host = route.surface === "platform" ? server.base : server.at(SLUG);
+  complaints.length = 0;
+  await page.goto(`${host}${path}`, { waitUntil: "load" });
+  assert.ok((await overflows(page)) <= 0, "the page scrolls sideways");
+  assert.deepEqual(complaints, []);
+  if (IN_ENGLISH.test(path)) return;
+  assert.equal(await page.evaluate(() => document.documentElement.lang), "fr");
+  const left = (await english(page)).filter((text) => !KEPT.test(text) && ((FRENCH[text] ?? text) !== text || SENTENCE.test(text)));
+  assert.deepEqual(left, [], "in English");
+}
+
 test("every page, both themes, both widths", { concurrency: WIDTHS.length }, async (t) => {
   const pages = server.routes.filter(
     (route) =>
@@ -264,6 +303,9 @@ test("every page, both themes, both widths", { concurrency: WIDTHS.length }, asy
       const opened = await open(browser, { width, theme: THEMES[0], state });
       for (const route of pages) await t.test(`${route.surface} ${route.path}, ${width} px`, () => look(route, opened));
       await opened.context.close();
+      const french = await open(browser, { width, theme: THEMES[0], state, locale: "fr-FR" });
+      for (const route of pages) await t.test(`${route.surface} ${route.path}, ${width} px, French`, () => readInFrench(route, french));
+      await french.context.close();
     });
   await Promise.all(WIDTHS.map(walk));
 });
