@@ -96,5 +96,5 @@ async fn only_the_programs_own_words_are_translated() {
     browser.get("/forgot").await.expect_status(200);
     browser.post("/forgot", &[("email", &acme.owner_email)]).await;
     let letter = letter_to(acme.server, &acme.owner_email, 1).await;
-    assert!(letter.header("subject").contains("password"), "{}", letter.header("subject"));
+    assert!(letter.header("Subject").contains("password"), "{}", letter.header("Subject"));
 }

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     types::amount as money,
     types::{Check, Cursor, Limit, PlanId, Wrong},
-    web::parts::{Choice, Pager, Tab, address, grouped, id_of, money as shown_money, shown},
+    web::parts::{Choice, Pager, Tab, address, counted, grouped, id_of, money as shown_money, shown},
     web::{Flash, Form, FormView, Moment, RouteTable},
     words::say,
 };
@@ -97,7 +97,7 @@ struct PriceRow {
 }
 
 fn period(days: i16) -> String {
-    if days == 1 { "1 day".into() } else { format!("{days} days") }
+    counted(i64::from(days), "day", "days")
 }
 
 fn may_edit(user: &PageUser) -> bool {

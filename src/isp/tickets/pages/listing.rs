@@ -325,7 +325,12 @@ fn cards(asked: &Asked, counts: &Counts) -> Vec<Card> {
     };
     vec![
         card(say("Open"), counts.open(), late, &[("status", "open")]),
-        card(say("Pending"), counts.of(Status::Pending), "nobody's yet".into(), &[("status", "pending")]),
+        card(
+            say("Pending"),
+            counts.of(Status::Pending),
+            say("nobody's yet").into(),
+            &[("status", "pending")],
+        ),
         card(
             say("Being worked on"),
             working,
