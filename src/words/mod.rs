@@ -1,7 +1,7 @@
 //! The program's words in the languages that people read it in.
 //!
 //! The source is in English, and an English text is its own key in `translations/<code>.json`. Templates are translated as a whole
-//! before they are parsed ([`translate`]); words of the code are said by [`say`] and [`say!`]. What people typed, what is stored
+//! before they are parsed ([`translate`]); words of the code are said by [`fn@say`] and [`macro@say`]. What people typed, what is stored
 //! and what the API answers is never translated.
 
 mod catalogue;
