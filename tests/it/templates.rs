@@ -76,6 +76,30 @@ async fn a_template_is_written_approved_and_written_on() {
 }
 
 #[tokio::test]
+async fn html_that_acts_is_refused_by_its_name_and_never_sent() {
+    let api = tenant().await.api().await;
+    let letter = |html: &str| json!({"email": {"en": {"subject": "Bill", "text": "Pay", "html": html}}});
+    let acting = r#"<p onclick="x()">Hi</p>{% if name %}<script>x()</script>{% endif %}<a href="javascript:x()">Pay</a>"#;
+    let refused = api.post(PATH, json!({"name": "Acts", "contents": letter(acting)})).await;
+    refused.expect_status(422);
+    assert_eq!(refused.wrong_fields(), ["contents.email.en.html"]);
+    for named in ["<script>", "onclick", "href=\\\"javascript:x()\\\""] {
+        assert!(refused.text().contains(named), "{named}: {}", refused.text());
+    }
+    // What only shows when it is filled in is left out then.
+    let good = letter(
+        r#"<table><tr><td {% if name %}class="a"{% endif %}><a href="{{ link }}">Pay</a></td></tr></table>"#,
+    );
+    for (link, html) in [
+        ("https://pay.example", r#"<a href="https:&#x2f;&#x2f;pay.example">Pay</a>"#),
+        ("javascript:x()", "<a>Pay</a>"),
+    ] {
+        let shown = preview(&api, good.clone(), "email", json!({"name": "Ana", "link": link})).await;
+        assert_eq!(shown["html"], format!(r#"<table><tr><td class="a">{html}</td></tr></table>"#));
+    }
+}
+
+#[tokio::test]
 async fn names_defaults_and_archives() {
     let api = tenant().await.api().await;
     let id = written(&api, "Welcome", sms("Welcome {{ name }}")).await;

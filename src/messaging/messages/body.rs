@@ -82,7 +82,7 @@ pub struct ContentBody {
     #[oai(validator(max_length = 500))]
     title: Option<String>,
     text: Option<String>,
-    /// Of a letter.
+    /// Of a letter, which only shows: elements, attributes and links that act are refused by name.
     html: Option<String>,
     /// For the app that a push notification wakes.
     data: Option<HashMap<String, String>>,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{Channel, providers},
+    harmless::made_harmless,
     language::{self, Asks},
     model::Variable,
     words::{Text, Words},
@@ -155,7 +156,7 @@ impl Composer {
             piece.as_ref().map(say).transpose().map(|said| said.map(|said| one_line(&said)))
         };
         let mut text = say(&pieces.text)?;
-        let mut html = pieces.html.as_ref().map(say).transpose()?;
+        let mut html = pieces.html.as_ref().map(say).transpose()?.map(harmless).transpose()?;
         if let Some(footer) = pieces.footer.as_ref().map(say).transpose()? {
             html = html.map(|html| with_footer(&html, &footer));
             if !text.is_empty() {
@@ -255,6 +256,16 @@ impl Composer {
             }),
         }
     }
+}
+
+/// A letter takes what the variables brought along without what acts by itself.
+fn harmless(html: String) -> Result<String, ComposeError> {
+    let ambiguous = |detail: &'static str| ComposeError::Failed {
+        field: "html".into(),
+        line: 1,
+        detail: say(detail).into(),
+    };
+    made_harmless(&html).map(|harmless| harmless.html).map_err(ambiguous)
 }
 
 /// The words for a language tag, or for what it begins with.

@@ -6,6 +6,7 @@
 mod api;
 mod composer;
 mod editor;
+mod harmless;
 mod language;
 pub mod library;
 mod library_api;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Channel;
+use super::{super::Channel, harmless::left_out_of};
 use crate::{
     error::{Error, FieldError, Result},
     types::Wrong,
@@ -20,6 +20,8 @@ const DATA_KEY_MAX: usize = 60;
 const VALUE_MAX: usize = 1_000;
 const PARAMETERS_MAX: usize = 30;
 const NAME_MAX: usize = 512;
+/// So many things that are left out of a letter are named.
+const NAMED_AT_ONCE: usize = 5;
 pub const LANGUAGE_MAX: usize = 35;
 
 /// What is said on one channel in one language.
@@ -156,7 +158,7 @@ impl Text {
             "Only WhatsApp has texts that the provider keeps.",
         );
         let text = check.words("text", self.text, TEXT_MAX_BYTES);
-        let html = self.html.map(|html| check.words("html", html, HTML_MAX_BYTES)).filter(|h| !h.is_empty());
+        let html = self.html.map(|html| check.html(html)).filter(|h| !h.is_empty());
         let subject = self.subject.map(|line| check.line("subject", &line, SUBJECT_MAX));
         let title = self.title.map(|line| check.line("title", &line, SUBJECT_MAX)).filter(|t| !t.is_empty());
         let subject = subject.filter(|line| !line.is_empty());
@@ -198,6 +200,19 @@ impl FieldCheck<'_> {
             self.add(field, "control_characters", "Control characters are not allowed here.");
         }
         if text.trim().is_empty() { String::new() } else { text.trim_end().to_owned() }
+    }
+
+    fn html(&mut self, html: String) -> String {
+        let html = self.words("html", html, HTML_MAX_BYTES);
+        match left_out_of(&html) {
+            Ok(left_out) if left_out.is_empty() => {}
+            Ok(left_out) => {
+                let few: Vec<String> = left_out.into_iter().take(NAMED_AT_ONCE).collect();
+                self.add("html", "not_in_letters", say!("No letter may have this: {}", few.join(", ")));
+            }
+            Err(ambiguous) => self.add("html", "ambiguous_html", say(ambiguous)),
+        }
+        html
     }
 
     fn line(&mut self, field: &str, text: &str, max: usize) -> String {
