@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,6 +22,7 @@ mod acme;
 mod alerts;
 mod errors;
 mod otlp;
+mod outbound;
 mod payments;
 mod signups;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use acme::AcmeSettings;
 pub use alerts::AlertSettings;
 pub use errors::ErrorSettings;
 pub use otlp::OtlpSettings;
+pub use outbound::{HostPattern, OutboundSettings};
 pub use payments::{PaymentSettings, PaymongoSettings, PaystackSettings};
 pub use signups::{CaptchaKind, CaptchaSettings, SignupSettings};
 
@@ -204,19 +206,6 @@ pub enum MailKind {
     Folder,
 }
 
-/// Calls to addresses that tenants enter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutboundSettings {
-    /// Private networks that may be called all the same, also without TLS.
-    pub allowed_networks: Vec<IpNet>,
-    /// Where the names in those addresses are looked up; the system's resolver when absent.
-    pub dns_server: Option<SocketAddr>,
-    pub connect_ms: u64,
-    /// From the first byte that is sent to the last one that comes back.
-    pub timeout_ms: u64,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolSection {
@@ -331,21 +320,6 @@ impl Default for MailSettings {
             folder: PathBuf::from(".lastmile/mail"),
             from: "Lastmile <no-reply@localhost>".into(),
         }
-    }
-}
-
-impl Default for OutboundSettings {
-    fn default() -> Self {
-        Self { allowed_networks: Vec::new(), dns_server: None, connect_ms: 5_000, timeout_ms: 20_000 }
-    }
-}
-
-impl OutboundSettings {
-    /// This machine, for development and tests.
-    pub fn on_this_machine() -> Self {
-        let here = [IpAddr::from([127, 0, 0, 0]), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        let network = |address: IpAddr| IpNet::new_assert(address, if address.is_ipv4() { 8 } else { 128 });
-        Self { allowed_networks: here.map(network).to_vec(), ..Self::default() }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The one HTTP client for addresses that somebody else chose: a tenant's provider, a webhook.
 //!
-//! It resolves names itself and calls public addresses only, over TLS, unless the settings name a network that may be called all the
-//! same. It follows no redirect, limits time and size, and puts neither an address nor a credential into logs and errors: with some
-//! providers the credential is a part of the address. It tells apart what surely was not sent from what may have arrived.
+//! It resolves names itself and calls public addresses only, over TLS, at the hosts and ports that the settings list, unless they name a
+//! network that may be called all the same. It follows no redirect, limits time and size, and puts neither an address nor a credential
+//! into logs and errors: with some providers the credential is a part of the address. It tells apart what surely was not sent from what
+//! may have arrived.
 
 mod guard;
 mod request;
@@ -21,7 +22,7 @@ use url::Url;
 pub use guard::resolver;
 pub use request::Request;
 
-use self::guard::{Guard, NotAllowed};
+use self::guard::{Guard, NotAllowed, Reach};
 use crate::{
     config::OutboundSettings,
     error::{OrInternal, Result},
@@ -42,9 +43,9 @@ pub struct Outbound(Arc<Parts>);
 
 struct Parts {
     /// Speaks TLS, to whatever address may be called.
-    secure: Client,
-    /// Speaks plain HTTP, to the networks of the settings only.
-    plain: Client,
+    far: Client,
+    /// Speaks plain HTTP, too, and to the networks of the settings only.
+    near: Client,
     guard: Guard,
     connect_for: Duration,
 }
@@ -123,8 +124,8 @@ impl Outbound {
             adapt(client)
         };
         Ok(Self(Arc::new(Parts {
-            secure: client(guard.clone()).https_only(true).build().internal()?,
-            plain: client(guard.only_allowed()).build().internal()?,
+            far: client(guard.clone()).https_only(true).build().internal()?,
+            near: client(guard.within(Reach::Plain)).build().internal()?,
             guard,
             connect_for,
         })))
@@ -140,25 +141,27 @@ impl Outbound {
 
     async fn send_once(&self, request: Request) -> std::result::Result<Answer, Failure> {
         let request = request.checked()?;
-        let is_secure = request.url().scheme() == "https";
-        self.0.guard.check_literal(request.url(), is_secure)?;
-        let client = if is_secure { &self.0.secure } else { &self.0.plain };
-        let response = client.execute(request).await.map_err(|error| failure_of(error, None))?;
+        let guard = &self.0.guard;
+        guard.check_literal(request.url())?;
+        let reach = guard.reach_of(request.url());
+        let client = if reach == Reach::Far { &self.0.far } else { &self.0.near };
+        let sent = client.execute(request).await;
+        let response = sent.map_err(|error| reach.named(failure_of(error, None)))?;
         read(response).await
     }
 
     /// Whether a server may be called at this address, before anybody relies on it. Looked at again with every call.
     pub async fn may_call(&self, url: &Url) -> std::result::Result<(), Failure> {
-        let is_secure = url.scheme() == "https";
-        self.0.guard.check_literal(url, is_secure)?;
+        let guard = &self.0.guard;
+        guard.check_literal(url)?;
         let Some(url::Host::Domain(name)) = url.host() else { return Ok(()) };
-        let guard = if is_secure { self.0.guard.clone() } else { self.0.guard.only_allowed() };
-        self.looked_up(&guard, name, 0).await.map(drop)
+        self.looked_up(&guard.within(guard.reach_of(url)), name, 0).await.map(drop)
     }
 
     /// The addresses of a host that may be called, for what is not HTTP. Connect to these, never to the name.
     pub async fn addresses(&self, host: &str, port: u16) -> std::result::Result<Vec<SocketAddr>, Failure> {
-        self.looked_up(&self.0.guard, host, port).await
+        let guard = &self.0.guard;
+        self.looked_up(&guard.within(guard.reach_to(host, port)), host, port).await
     }
 
     async fn looked_up(

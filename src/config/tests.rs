@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::*;
 
 fn env(pairs: &[(&str, &str)]) -> Result<Dict> {

@@ -19,7 +19,7 @@ use url::{Host, Url};
 
 use super::Failure;
 use crate::{
-    config::OutboundSettings,
+    config::{HostPattern, OutboundSettings},
     error::{OrInternal, Result},
 };
 
@@ -90,8 +90,35 @@ impl fmt::Display for NotAllowed {
 
 impl std::error::Error for NotAllowed {}
 
-const PRIVATE: NotAllowed = NotAllowed("This address belongs to a private network and is not called.");
-const PLAIN: NotAllowed = NotAllowed("This address is called over https only.");
+/// How far a call may go, by its scheme, host and port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To the open internet, and to allowed networks.
+    Far,
+    /// Without TLS: to allowed networks.
+    Plain,
+    /// To a host or a port that is not on the lists: to allowed networks.
+    Unlisted,
+}
+
+impl Reach {
+    /// Why an address beyond it is not called.
+    fn reason(self) -> NotAllowed {
+        NotAllowed(match self {
+            Self::Far => "This address belongs to a private network and is not called.",
+            Self::Plain => "This address is called over https only.",
+            Self::Unlisted => "This host or port is not among those that are called from here.",
+        })
+    }
+
+    /// A refusal by a client that several kinds of calls share, with the reason of this one.
+    pub fn named(self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Forbidden(_) => Failure::Forbidden(self.reason().to_string()),
+            other => other,
+        }
+    }
+}
 
 pub(super) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -126,9 +153,24 @@ pub fn resolver(server: Option<SocketAddr>) -> Result<ResolverBuilder<TokioRunti
 /// Looks names up and lets through what may be called.
 #[derive(Clone)]
 pub(super) struct Guard {
-    allowed: Arc<[IpNet]>,
-    lets_public: bool,
+    lists: Arc<Lists>,
+    reach: Reach,
     names: Arc<dyn Names>,
+}
+
+/// What the settings allow.
+struct Lists {
+    networks: Vec<IpNet>,
+    hosts: Vec<HostPattern>,
+    ports: Vec<u16>,
+}
+
+impl Lists {
+    /// Whether a host of the open internet may be called at this port.
+    fn name(&self, host: &str, port: u16) -> bool {
+        self.ports.contains(&port)
+            && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.fits(&plain_name(host))))
+    }
 }
 
 impl Guard {
@@ -141,37 +183,56 @@ impl Guard {
     }
 
     pub fn with_names(settings: &OutboundSettings, names: Arc<dyn Names>) -> Self {
-        Self { allowed: settings.allowed_networks.clone().into(), lets_public: true, names }
+        let lists = Lists {
+            networks: settings.allowed_networks.clone(),
+            hosts: settings.allowed_hosts.clone(),
+            ports: settings.allowed_ports.clone(),
+        };
+        Self { lists: Arc::new(lists), reach: Reach::Far, names }
     }
 
-    /// The same for plain HTTP, which the open internet does not get.
-    pub fn only_allowed(&self) -> Self {
-        Self { lets_public: false, ..self.clone() }
+    /// The same for calls that go less far.
+    pub fn within(&self, reach: Reach) -> Self {
+        Self { reach, ..self.clone() }
+    }
+
+    /// How far a call of this address may go.
+    pub fn reach_of(&self, url: &Url) -> Reach {
+        if url.scheme() == "https" {
+            self.reach_to(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+        } else {
+            Reach::Plain
+        }
+    }
+
+    /// How far a connection that is secured later may go.
+    pub fn reach_to(&self, host: &str, port: u16) -> Reach {
+        if self.lists.name(host, port) { Reach::Far } else { Reach::Unlisted }
     }
 
     fn may_call(&self, address: IpAddr) -> bool {
-        self.allowed.iter().any(|network| network.contains(&address))
-            || (self.lets_public && is_public(address))
-    }
-
-    fn reason(&self) -> NotAllowed {
-        if self.lets_public { PRIVATE } else { PLAIN }
+        self.lists.networks.iter().any(|network| network.contains(&address))
+            || (self.reach == Reach::Far && is_public(address))
     }
 
     /// A literal address never reaches a resolver, so it is looked at before the call.
-    pub fn check_literal(&self, url: &Url, is_secure: bool) -> std::result::Result<(), Failure> {
-        let guard = if is_secure { self.clone() } else { self.only_allowed() };
+    pub fn check_literal(&self, url: &Url) -> std::result::Result<(), Failure> {
+        let guard = self.within(self.reach_of(url));
         let address = match url.host() {
             Some(Host::Ipv4(v4)) => IpAddr::from(v4),
             Some(Host::Ipv6(v6)) => IpAddr::from(v6),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        if guard.may_call(address) { Ok(()) } else { Err(Failure::Forbidden(guard.reason().to_string())) }
+        if guard.may_call(address) {
+            Ok(())
+        } else {
+            Err(Failure::Forbidden(guard.reach.reason().to_string()))
+        }
     }
 
     /// The addresses of a host, or of a literal, that may be called. A name with both kinds keeps the good ones.
     pub async fn addresses(&self, host: &str) -> std::result::Result<Vec<IpAddr>, AnyError> {
-        let bare = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        let bare = plain_name(host);
         let found = if let Some(literal) = literal(&bare) {
             vec![literal]
         } else if bare == "localhost" || bare.ends_with(".localhost") {
@@ -180,8 +241,13 @@ impl Guard {
             self.names.look_up(bare).await?
         };
         let good: Vec<IpAddr> = found.into_iter().filter(|address| self.may_call(*address)).collect();
-        if good.is_empty() { Err(Box::new(self.reason())) } else { Ok(good) }
+        if good.is_empty() { Err(Box::new(self.reach.reason())) } else { Ok(good) }
     }
+}
+
+/// A host in lower case, without brackets or a last dot.
+fn plain_name(host: &str) -> String {
+    host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// An address in any of its spellings: `127.1` and `2130706433` are one, too.

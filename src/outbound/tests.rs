@@ -272,6 +272,43 @@ async fn plain_http_goes_to_allowed_networks_only() {
 }
 
 #[tokio::test]
+async fn only_listed_hosts_and_ports_of_the_internet_are_called() {
+    const UNLISTED: &str = "This host or port is not among those that are called from here.";
+    let hosts = ["api.twilio.com", "*.provider.test"].map(|host| host.parse().unwrap());
+    let listed = |settings: OutboundSettings| OutboundSettings { allowed_hosts: hosts.to_vec(), ..settings };
+    let outbound = client(listed(OutboundSettings::default()), Script::new(&["8.8.8.8"]));
+    let may = async |url: &str| outbound.may_call(&Url::parse(url).unwrap()).await;
+    for url in ["https://api.twilio.com/x", "https://API.twilio.com./x", "https://sms.provider.test:8443/"] {
+        assert_eq!(may(url).await, Ok(()), "{url}");
+    }
+    for url in [
+        "https://twilio.com/",
+        "https://api.twilio.com.evil.test/",
+        "https://evilprovider.test/",
+        "https://provider.test/",
+        "https://api.twilio.com:22/",
+        "https://8.8.8.8/",
+        "https://[2606:4700::1]/",
+    ] {
+        assert_eq!(may(url).await, Err(Failure::Forbidden(UNLISTED.into())), "{url}");
+        assert_eq!(outbound.send(get(url)).await.err(), Some(Failure::Forbidden(UNLISTED.into())), "{url}");
+    }
+    assert_eq!(outbound.addresses("mail.provider.test", 587).await.map(|found| found.len()), Ok(1));
+    assert_eq!(
+        outbound.addresses("mail.provider.test", 5432).await,
+        Err(Failure::Forbidden(UNLISTED.into()))
+    );
+    // Without a list of hosts every public one is called, and at no other port either.
+    assert_eq!(strict(&["8.8.8.8"]).may_call(&Url::parse("https://x.test/").unwrap()).await, Ok(()));
+    assert!(strict(&["8.8.8.8"]).may_call(&Url::parse("https://x.test:6379/").unwrap()).await.is_err());
+    // Networks that the operator named are called by any name, at any port.
+    let server = Wire::saying("HTTP/1.1 200 OK\nContent-Length: 0\n\n").await;
+    let home = client(listed(OutboundSettings::on_this_machine()), Script::new(&["127.0.0.1"]));
+    let url = format!("http://gateway.test:{}/", server.address.port());
+    assert_eq!(home.send(get(&url)).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_name_that_changes_its_mind_is_caught_at_the_second_look() {
     let server = Wire::saying("HTTP/1.1 200 OK\nContent-Length: 0\nConnection: close\n\n").await;
     let names = Script::new(&["127.0.0.1", "10.0.0.1"]);
