@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use super::{bootstrap::group_of, rights};
 use crate::{
     db::Db,
-    error::{OrInternal, Result},
+    error::{Error, OrInternal, Result},
     types::SchemaName,
 };
 
@@ -62,6 +62,7 @@ pub async fn migrate_public(db: &Db) -> Result<()> {
         .execute("SELECT pg_advisory_lock(hashtext('lastmile migrate public'))", &[])
         .await
         .internal()?;
+    refuse_functions_of_others(&owner.client).await?;
     let mut runner = public::migrations::runner();
     runner.set_migration_table_name("public.schema_history");
     runner.run_async(&mut owner.client).await.internal()?;
@@ -77,6 +78,32 @@ pub async fn migrate_public(db: &Db) -> Result<()> {
          GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA gate TO {group}"
     );
     owner.client.batch_execute(&sql).await.internal()
+}
+
+/// Everybody loses their rights on the functions of `public`, and the owner cannot take away what is not the owner's: an extension whose
+/// functions are kept from all but superusers would stop the first migration with words that help nobody.
+async fn refuse_functions_of_others(client: &Client) -> Result<()> {
+    let row = client
+        .query_one(
+            "SELECT coalesce(string_agg(DISTINCT coalesce(x.extname, p.proname)::text, ', '), '') FROM pg_proc p
+             LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+             LEFT JOIN pg_extension x ON d.refclassid = 'pg_extension'::regclass AND x.oid = d.refobjid
+             WHERE p.pronamespace = 'public'::regnamespace AND NOT has_function_privilege(p.oid, 'EXECUTE')",
+            &[],
+        )
+        .await
+        .internal()?;
+    match row.get::<_, &str>(0) {
+        "" => Ok(()),
+        names => Err(Error::invalid(
+            "database",
+            "functions_of_others",
+            format!(
+                "The schema public has functions of others: {names}. Give them a schema of their own, an extension with \
+                 \"ALTER EXTENSION ... SET SCHEMA monitoring\"."
+            ),
+        )),
+    }
 }
 
 /// How many schemas are current, behind and failed.

@@ -434,3 +434,20 @@ async fn one_tenants_failed_migration_stops_nobody_else() {
     becomes(&bad, 401).await;
     assert!(!PASSWORD.is_empty() && server.terminate());
 }
+
+/// As on a server that somebody looks after: what they measure with lies where the control plane goes.
+#[tokio::test]
+async fn an_extension_in_the_way_is_named_before_anything_is_made() {
+    let (url, folder) = (database("in_the_way").await, TempDir::new().unwrap());
+    let client = sql(&url).await;
+    client.batch_execute("CREATE EXTENSION pg_stat_statements SCHEMA public").await.unwrap();
+    let said = refusal(&url, folder.path(), &["migrate"]);
+    assert!(said.contains("pg_stat_statements") && said.contains("SET SCHEMA"), "{said}");
+    let made = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(client.query_one(made, &[]).await.unwrap().get::<_, i64>(0), 0);
+    client
+        .batch_execute("CREATE SCHEMA monitoring; ALTER EXTENSION pg_stat_statements SET SCHEMA monitoring")
+        .await
+        .unwrap();
+    expect(&url, folder.path(), &["migrate"], 0);
+}
