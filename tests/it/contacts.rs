@@ -334,6 +334,69 @@ async fn an_import_brings_nobody_twice_and_loses_no_name() {
     assert_eq!(db.query_one(&rows, &[]).await.unwrap().get::<_, i64>(0), 5);
 }
 
+/// What an export holds comes back as it was; groups are those that are there.
+#[tokio::test]
+async fn an_export_comes_back_whole() {
+    let (_tenant, api) = ghana().await;
+    let mut groups = Vec::new();
+    for name in ["Market", "North side"] {
+        let made = api.post("/api/v1/contact-groups", json!({ "name": name })).await.expect(201);
+        groups.push(text(&made, "/id"));
+    }
+    let ama = json!({
+        "name": "Ama", "language": "en", "note": "Pays late", "tags": ["vip", "new"], "group_ids": groups,
+        "attributes": {"city": "Accra, north", "meter": "7"},
+        "addresses": [{"channel": "sms", "address": "0241234567"}, {"channel": "email", "address": "ama@x.example"}],
+    });
+    let id = text(&api.post(CONTACTS, ama).await.expect(201), "/id");
+    let facts = async || {
+        let found = &api.get(&format!("{CONTACTS}?q=ama")).await.expect(200)["items"][0];
+        let names: Vec<String> =
+            found["groups"].as_array().unwrap().iter().map(|one| text(one, "/name")).collect();
+        let of = |field: &str| found[field].clone();
+        (names, of("attributes"), of("tags"), of("note"), of("language"))
+    };
+    let before = facts().await;
+    assert_eq!(before.0, ["Market", "North side"]);
+    let file = api.get(&format!("{CONTACTS}/export?format=csv")).await;
+    file.expect_status(200);
+    // Somebody new to whom all of it is given, and the one who is here and is in no group now.
+    api.delete(&format!("{CONTACTS}/{id}")).await.expect_status(204);
+    let import = send_file(&api, "again.csv", &file.body).await.expect(201);
+    let mapping = [
+        "name",
+        "sms",
+        "whatsapp",
+        "email",
+        "telegram",
+        "instagram",
+        "language",
+        "tags",
+        "groups",
+        "note",
+        "attributes",
+        "",
+    ];
+    assert_eq!(import["mapping"], json!(mapping));
+    assert_eq!(counts(&run(&api, &import, json!({})).await), [1, 0, 0, 0, 0]);
+    assert_eq!(facts().await, before);
+    let found = api.get(&format!("{CONTACTS}?q=ama")).await.expect(200);
+    let here = format!("{CONTACTS}/{}", text(&found, "/items/0/id"));
+    api.patch(&here, json!({"group_ids": []})).await.expect(200);
+    let again = send_file(&api, "again.csv", &file.body).await.expect(201);
+    assert_eq!(counts(&run(&api, &again, json!({})).await), [0, 1, 0, 0, 0]);
+    assert_eq!(facts().await, before);
+    let last = send_file(&api, "again.csv", &file.body).await.expect(201);
+    assert_eq!(counts(&run(&api, &last, json!({})).await), [0, 0, 1, 0, 0]);
+    let odd = "name,phone,groups,attributes\nA,0241234561,Nowhere,\nB,0241234562,market,\nC,0241234563,,city=Accra\n";
+    let done = bring(&api, odd).await;
+    assert_eq!(counts(&done), [1, 0, 0, 0, 2]);
+    let wrong: Vec<String> =
+        done["errors"].as_array().unwrap().iter().map(|one| text(one, "/field")).collect();
+    assert_eq!(wrong, ["groups", "attributes"]);
+    assert!(done["errors"].to_string().contains("Nowhere"));
+}
+
 #[tokio::test]
 async fn an_import_claims_but_never_merges() {
     let (_tenant, api) = ghana().await;

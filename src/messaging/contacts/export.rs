@@ -20,7 +20,7 @@ use crate::{
 const BATCH: i64 = 2_000;
 /// A file has at most so many contacts.
 const MOST: usize = 100_000;
-/// The first seven are names of an import's fields.
+/// All but the last are names of an import's fields.
 const HEADER: [&str; 12] = [
     "name",
     "phone",

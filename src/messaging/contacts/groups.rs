@@ -2,6 +2,8 @@
 
 mod api;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -288,6 +290,21 @@ pub async fn add_members(tx: &TenantTx, group: GroupId, contacts: &[ContactId]) 
         &[&group, &contacts],
     )
     .await
+}
+
+/// Puts each contact into the group beside it.
+pub async fn join(tx: &TenantTx, joins: &BTreeSet<(GroupId, ContactId)>) -> Result<()> {
+    if joins.is_empty() {
+        return Ok(());
+    }
+    let (groups, contacts): (Vec<GroupId>, Vec<ContactId>) = joins.iter().copied().unzip();
+    tx.execute(
+        "INSERT INTO contact_group_member (group_id, contact_id) SELECT g, c FROM unnest($1::uuid[], $2::uuid[]) u (g, c) \
+         ON CONFLICT DO NOTHING",
+        &[&groups, &contacts],
+    )
+    .await
+    .map(drop)
 }
 
 /// Takes contacts out of a group; how many were in it.

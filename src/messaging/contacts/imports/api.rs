@@ -33,7 +33,8 @@ pub struct ImportView {
     /// The names of the file's columns.
     header: Vec<String>,
     /// What each column is, empty for what is left out: `name`, `first_name`, `last_name`, `sms`, `email`, `whatsapp`, `telegram`,
-    /// `instagram`, `language`, `tags`, `note`, `attribute:name`.
+    /// `instagram`, `language`, `tags`, `groups` (names of groups that are there), `note`, `attribute:name`, or `attributes` (a JSON object,
+    /// as an export writes them).
     mapping: Vec<String>,
     /// The group that everybody comes into.
     #[oai(nullable)]

@@ -9,18 +9,22 @@ use poem_openapi::Object;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Line, RowError, mapping::Mapping};
+use super::{
+    Line, RowError,
+    mapping::{Mapping, Said, Target},
+};
 use crate::{
     db::TenantTx,
     error::{Error, Result},
     messaging::{
         Address, Channel,
         contacts::{
+            groups,
             model::{ADDRESSES_MAX, ATTRIBUTES_MAX, Contact, Draft, Fields, TAGS_MAX},
             store::{self, key_of},
         },
     },
-    types::{ContactId, Country},
+    types::{ContactId, Country, GroupId},
     web::choices::choices,
     words::say,
 };
@@ -70,9 +74,30 @@ pub struct Plan {
     pub claims: Vec<Claimed>,
     /// Whom rows mean.
     pub members: BTreeSet<ContactId>,
+    /// Who comes into which group, being in it already or not.
+    pub joins: BTreeSet<(GroupId, ContactId)>,
     pub errors: Vec<RowError>,
     pub told: Vec<Told>,
     owners: HashMap<(Channel, String), ContactId>,
+    /// The groups that contacts were in before.
+    were_in: BTreeSet<(GroupId, ContactId)>,
+}
+
+/// The groups that are there, by their names.
+pub struct GroupNames(HashMap<String, GroupId>);
+
+impl GroupNames {
+    /// Reads them, if a column names any.
+    pub async fn for_mapping(tx: &TenantTx, mapping: &Mapping) -> Result<Self> {
+        let are_named = mapping.0.iter().flatten().any(|target| *target == Target::Groups);
+        let groups = if are_named { groups::choices(tx).await? } else { Vec::new() };
+        Ok(Self(groups.into_iter().map(|group| (plain(&group.name), group.id)).collect()))
+    }
+
+    /// Those of these names, or the first name that is no group's.
+    fn ids<'a>(&self, names: &'a [String]) -> Result<Vec<GroupId>, &'a str> {
+        names.iter().map(|name| self.0.get(&plain(name)).copied().ok_or(name.as_str())).collect()
+    }
 }
 
 /// A row that can be read.
@@ -80,12 +105,24 @@ struct Read {
     row: u32,
     draft: Draft,
     has_name: bool,
+    groups: Vec<GroupId>,
 }
 
-fn read(line: &Line, mapping: &Mapping, country: &Country) -> Result<Read, Vec<RowError>> {
+fn read(
+    line: &Line,
+    mapping: &Mapping,
+    country: &Country,
+    known_groups: &GroupNames,
+) -> Result<Read, Vec<RowError>> {
     let wrong =
         |field: &str, detail: &str| RowError { row: line.0, field: field.into(), detail: detail.into() };
-    let mut asked = mapping.asked(line);
+    let Said { mut asked, groups, has_odd_attributes } = mapping.said(line);
+    if has_odd_attributes {
+        return Err(vec![wrong("attributes", "These are not attributes as an export writes them.")]);
+    }
+    let groups = known_groups
+        .ids(&groups)
+        .map_err(|name| vec![wrong("groups", &format!("There is no group “{name}”. Add it first."))])?;
     let has_name = !asked.name.is_empty();
     let Some((_, first)) = asked.addresses.first() else {
         return Err(vec![wrong("addresses", "There is no address in this row.")]);
@@ -98,7 +135,7 @@ fn read(line: &Line, mapping: &Mapping, country: &Country) -> Result<Read, Vec<R
             if let Some(first) = draft.addresses.first().filter(|_| !has_name) {
                 draft.name = first.as_str().chars().take(super::super::model::NAME_MAX).collect();
             }
-            Ok(Read { row: line.0, draft, has_name })
+            Ok(Read { row: line.0, draft, has_name, groups })
         }
         Err(Error::Invalid(fields)) => {
             Err(fields.iter().map(|field| wrong(&field.field, &field.detail)).collect())
@@ -120,6 +157,7 @@ impl Plan {
             for address in &contact.draft.addresses {
                 plan.owners.insert(key_of(address), contact.id);
             }
+            plan.were_in.extend(contact.groups.iter().map(|group| (group.id, contact.id)));
             plan.drafts.insert(contact.id, contact.draft);
         }
         plan
@@ -138,7 +176,7 @@ impl Plan {
     }
 
     fn take(&mut self, read: Read) {
-        let Read { row, draft, has_name } = read;
+        let Read { row, draft, has_name, groups } = read;
         let (mut owned, mut free) = (Vec::new(), Vec::new());
         for address in &draft.addresses {
             match self.owners.get(&key_of(address)) {
@@ -161,13 +199,18 @@ impl Plan {
             owned.into_iter().filter(|(_, owner)| Some(*owner) != target).collect();
         let (claimant, fate) = match target {
             Some(id) => {
-                let is_changed = self.fill(id, &draft, free);
+                let joins = groups.iter().any(|group| !self.is_in(*group, id));
+                let is_changed = self.fill(id, &draft, free) || joins;
+                if is_changed && !self.created.contains(&id) {
+                    self.changed.insert(id);
+                }
                 (Some(id), if is_changed { Fate::Changed } else { Fate::Same })
             }
             None if free.is_empty() => (None, Fate::Conflict),
             None => (Some(self.create(&draft, free)), Fate::New),
         };
         self.members.extend(claimant);
+        self.joins.extend(claimant.iter().flat_map(|id| groups.iter().map(|group| (*group, *id))));
         let names: Vec<String> =
             others.iter().filter_map(|(address, owner)| self.belongs(address, *owner)).collect();
         let fate = if others.is_empty() { fate } else { Fate::Conflict };
@@ -178,6 +221,10 @@ impl Plan {
             claimant,
             name: draft.name.clone(),
         }));
+    }
+
+    fn is_in(&self, group: GroupId, contact: ContactId) -> bool {
+        self.were_in.contains(&(group, contact)) || self.joins.contains(&(group, contact))
     }
 
     fn belongs(&self, address: &Address, owner: ContactId) -> Option<String> {
@@ -226,10 +273,12 @@ impl Plan {
         known.addresses.extend(free.iter().cloned());
         let is_changed = *known != was;
         self.give(id, free);
-        if is_changed && !self.created.contains(&id) {
-            self.changed.insert(id);
-        }
         is_changed
+    }
+
+    /// The groups that rows put a contact into.
+    pub fn groups_of(&self, contact: ContactId) -> Vec<GroupId> {
+        self.joins.iter().filter(|(_, one)| *one == contact).map(|(group, _)| *group).collect()
     }
 
     /// How many rows had this fate.
@@ -239,10 +288,16 @@ impl Plan {
 }
 
 /// What becomes of rows when these are the contacts that they may mean.
-pub fn plan(lines: &[Line], mapping: &Mapping, country: &Country, known: Vec<Contact>) -> Plan {
+pub fn plan(
+    lines: &[Line],
+    mapping: &Mapping,
+    country: &Country,
+    known: Vec<Contact>,
+    groups: &GroupNames,
+) -> Plan {
     let mut plan = Plan::new(known);
     for line in lines {
-        match read(line, mapping, country) {
+        match read(line, mapping, country, groups) {
             Ok(read) => plan.take(read),
             Err(wrong) => plan.fail(wrong),
         }
@@ -256,10 +311,11 @@ pub async fn meant(
     lines: &[Line],
     mapping: &Mapping,
     country: &Country,
+    groups: &GroupNames,
 ) -> Result<Vec<ContactId>> {
     let addresses: Vec<Address> = lines
         .iter()
-        .filter_map(|line| read(line, mapping, country).ok())
+        .filter_map(|line| read(line, mapping, country, groups).ok())
         .flat_map(|read| read.draft.addresses)
         .collect();
     let owners: BTreeSet<ContactId> =
@@ -274,9 +330,10 @@ pub async fn preview(
     mapping: &Mapping,
     country: &Country,
 ) -> Result<Vec<Told>> {
-    let ids = meant(tx, lines, mapping, country).await?;
+    let groups = GroupNames::for_mapping(tx, mapping).await?;
+    let ids = meant(tx, lines, mapping, country, &groups).await?;
     let known = store::find_many(tx, &ids).await?;
-    Ok(plan(lines, mapping, country, known).told)
+    Ok(plan(lines, mapping, country, known, &groups).told)
 }
 
 /// What a contact was before, for the trail.

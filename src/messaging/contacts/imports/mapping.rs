@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::Line;
 use crate::{
@@ -22,9 +23,22 @@ pub enum Target {
     Language,
     /// Parted by commas.
     Tags,
+    /// Names of groups that are there, parted by commas.
+    Groups,
     Note,
     /// A word of the tenant's own.
     Attribute(String),
+    /// All of them as an export writes them: a JSON object of texts.
+    Attributes,
+}
+
+/// What a row says, unchecked.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub asked: model::Asked,
+    pub groups: Vec<String>,
+    /// Attributes that are no JSON object.
+    pub has_odd_attributes: bool,
 }
 
 const ATTRIBUTE: &str = "attribute:";
@@ -35,7 +49,7 @@ impl Target {
             Wrong::new(
                 "not_a_choice",
                 "A column is one of name, first_name, last_name, sms, email, whatsapp, telegram, instagram, language, tags, \
-                 note, or attribute:name.",
+                 groups, note, attributes, or attribute:name.",
             )
         };
         if let Some(name) = text.strip_prefix(ATTRIBUTE) {
@@ -47,7 +61,9 @@ impl Target {
             "last_name" => Self::LastName,
             "language" => Self::Language,
             "tags" => Self::Tags,
+            "groups" => Self::Groups,
             "note" => Self::Note,
+            "attributes" => Self::Attributes,
             "push" | "in_app" => return Err(unknown()),
             other => Self::Address(other.parse().map_err(|_odd| unknown())?),
         })
@@ -61,13 +77,15 @@ impl Target {
             Self::Address(channel) => channel.as_str().into(),
             Self::Language => "language".into(),
             Self::Tags => "tags".into(),
+            Self::Groups => "groups".into(),
             Self::Note => "note".into(),
+            Self::Attributes => "attributes".into(),
             Self::Attribute(name) => format!("{ATTRIBUTE}{name}"),
         }
     }
 
     fn may_stand_twice(&self) -> bool {
-        matches!(self, Self::Address(_) | Self::Tags)
+        matches!(self, Self::Address(_) | Self::Tags | Self::Groups)
     }
 }
 
@@ -84,7 +102,9 @@ pub fn targets() -> Vec<(String, String)> {
         (Target::Address(Channel::Instagram), "Instagram id"),
         (Target::Language, "Language"),
         (Target::Tags, "Tags"),
+        (Target::Groups, "Groups"),
         (Target::Note, "Note"),
+        (Target::Attributes, "Attributes, as exported"),
     ];
     plain.into_iter().map(|(target, label)| (target.as_text(), say(label).to_owned())).collect()
 }
@@ -139,28 +159,44 @@ impl Mapping {
     }
 
     /// What a row says, unchecked.
-    pub fn asked(&self, line: &Line) -> model::Asked {
-        let mut asked = model::Asked::default();
+    pub fn said(&self, line: &Line) -> Said {
+        let mut said = Said::default();
         let (mut first, mut last) = ("", "");
+        let parts = |cell: &str| cell.split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>();
         for (target, cell) in self.0.iter().zip(&line.1) {
             let cell = cell.trim();
             let Some(target) = target.as_ref().filter(|_| !cell.is_empty()) else { continue };
+            let asked = &mut said.asked;
             match target {
                 Target::Name => asked.name = cell.to_owned(),
                 Target::FirstName => first = cell,
                 Target::LastName => last = cell,
                 Target::Address(channel) => asked.addresses.push((*channel, cell.to_owned())),
                 Target::Language => asked.language = cell.to_owned(),
-                Target::Tags => asked.tags.extend(cell.split(',').map(|tag| tag.trim().to_owned())),
+                Target::Tags => asked.tags.extend(parts(cell)),
+                Target::Groups => said.groups.extend(parts(cell).into_iter().filter(|name| !name.is_empty())),
                 Target::Note => asked.note = cell.to_owned(),
                 Target::Attribute(name) => asked.attributes.push((name.clone(), cell.to_owned())),
+                Target::Attributes => match attributes_of(cell) {
+                    Some(attributes) => asked.attributes.extend(attributes),
+                    None => said.has_odd_attributes = true,
+                },
             }
         }
-        if asked.name.is_empty() {
-            asked.name = format!("{first} {last}").trim().to_owned();
+        if said.asked.name.is_empty() {
+            said.asked.name = format!("{first} {last}").trim().to_owned();
         }
-        asked
+        said
     }
+}
+
+fn attributes_of(cell: &str) -> Option<Vec<(String, String)>> {
+    let Ok(Value::Object(members)) = serde_json::from_str(cell) else { return None };
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Some(members.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
 fn guessed(name: &str) -> Option<Target> {
@@ -179,6 +215,8 @@ fn guessed(name: &str) -> Option<Target> {
         "instagram" | "instagramid" => Target::Address(Channel::Instagram),
         "language" | "locale" | "lang" => Target::Language,
         "tags" | "tag" | "labels" => Target::Tags,
+        "groups" | "group" | "contactgroups" => Target::Groups,
+        "attributes" => Target::Attributes,
         "note" | "notes" | "comment" | "comments" | "remarks" => Target::Note,
         _ => return None,
     })

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Counts, ERRORS_KEPT, Import, JOB, Line, RowError, State, batch,
-    batch::{Fate, Plan},
+    batch::{Fate, GroupNames, Plan},
     event, groups, store,
 };
 use crate::{
@@ -132,10 +132,11 @@ async fn step(
         end(tx, &by, &import, "contact_import.finished").await?;
         return Ok(false);
     }
-    let ids = batch::meant(tx, lines, &import.mapping, country).await?;
+    let names = GroupNames::for_mapping(tx, &import.mapping).await?;
+    let ids = batch::meant(tx, lines, &import.mapping, country, &names).await?;
     let known = contacts::lock_many(tx, &ids).await?;
     let before = batch::told_before(&known);
-    let plan = batch::plan(lines, &import.mapping, country, known);
+    let plan = batch::plan(lines, &import.mapping, country, known, &names);
     write(tx, &by, &import, &plan, &before).await?;
     count(&mut import, lines.len(), &plan)?;
     import.errors.extend(plan.errors);
@@ -175,6 +176,7 @@ async fn write(
         let members: Vec<ContactId> = plan.members.iter().copied().collect();
         groups::add_members(tx, group, &members).await?;
     }
+    groups::join(tx, &plan.joins).await?;
     let claims: Vec<Claim<'_>> = plan
         .claims
         .iter()
@@ -196,6 +198,8 @@ async fn write(
         .collect();
     for (id, draft) in &changed {
         let (before, after) = changes(before.get(id).unwrap_or(&serde_json::Value::Null), &draft.told());
+        // Who only came into groups is otherwise as before.
+        let after = after.or_else(|| Some(json!({ "groups": plan.groups_of(*id) })));
         told.push(Event { before, after, ..rules::event("contact.updated", *id, &draft.name) });
     }
     audit::record_all(tx, &by.actor, by.origin.as_ref(), told).await
