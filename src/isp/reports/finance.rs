@@ -142,7 +142,8 @@ async fn served(tx: &TenantTx, asked: &Asked) -> Result<Served> {
              sum(round(s.price * 30 / s.period_days, 2)) FILTER (WHERE s.starts_at < $2 AND s.ends_at >= $2 \
              AND s.status <> 'paused') AS recurring, \
              sum(round(s.price * 30 / s.period_days, 2)) FILTER (WHERE s.starts_at <= $1 AND s.ends_at > $1) \
-             AS recurring_before FROM subscription s WHERE s.ends_at > least($1, $2) AND s.starts_at < $2 \
+             AS recurring_before FROM subscription s \
+             WHERE (s.starts_at <= $1 AND s.ends_at > $1 OR s.starts_at < $2 AND s.ends_at >= $2) \
              AND ($3::uuid IS NULL OR s.customer_id IN (SELECT c.id FROM customer c WHERE c.area_id = $3)) \
              GROUP BY s.customer_id) t",
             &[&start, &end, &asked.area],
