@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::NoTls;
+
 use super::{
     process,
     table::{Line, Table},
@@ -46,6 +48,21 @@ const MAKE_DUE: &str = "DELETE FROM subscription_reminder WHERE subscription_id 
     UPDATE installation i SET status = 'active', paid_until = s.ends_at FROM subscription s
         WHERE s.installation_id = i.id AND s.id >= '01a20000-0000-7000-8000-000000000000' AND i.paid_until <> s.ends_at";
 
+/// The rows that a round writes and nothing that finds out what to write, of one tenant in one statement: what they cost at least,
+/// whatever program asks for them.
+const BARE: &str = "WITH ended AS (UPDATE subscription SET status = 'expired', updated_at = now()
+            WHERE status = 'active' AND ends_at <= now() RETURNING id, installation_id, customer_id, plan_name),
+        off AS (UPDATE installation i SET status = 'inactive', updated_at = now() FROM ended e WHERE i.id = e.installation_id
+            RETURNING i.id, i.customer_id),
+        reminded AS (INSERT INTO subscription_reminder (subscription_id, days_before) SELECT id, 0 FROM ended),
+        events AS (INSERT INTO event (id, kind, subject_id, customer_id, payload)
+            SELECT gen_random_uuid(), k.kind, e.id, e.customer_id, jsonb_build_object('plan', e.plan_name) FROM ended e
+            CROSS JOIN (VALUES ('subscription.expired'), ('subscription.reminder')) AS k (kind)
+            UNION ALL SELECT gen_random_uuid(), 'installation.deactivated', id, customer_id, '{}' FROM off),
+        trail AS (INSERT INTO audit_event (id, actor_kind, actor_label, action, object_type, object_id, salt)
+            SELECT gen_random_uuid(), 'system', 'System', 'installation.deactivated', 'installation', id, '' FROM off)
+        INSERT INTO notice (id, customer_id, text, href) SELECT gen_random_uuid(), customer_id, 'Your plan The clock''s ended.', '/my' FROM ended";
+
 pub async fn measure(world: &World, table: &mut Table) {
     eprintln!("the clock over {TENANTS} tenants");
     fill(world).await;
@@ -74,7 +91,10 @@ pub async fn measure(world: &World, table: &mut Table) {
     table.push(Line::new(format!("{what}, the first since the worker's start: CPU"), shown(spent, lasted)));
     every_tenant(world, MAKE_DUE).await;
     let (spent, lasted) = round(world, &server).await;
+    every_tenant(world, MAKE_DUE).await;
+    let bare = bare(world, &server).await;
     let line = Line::new(format!("{what}: CPU"), shown(spent, lasted));
+    let line = line.beside("the same rows by one statement a tenant", &bare.shown(), spent.s() / bare.s());
     table.push(line.at_most(spent.s(), ROUND_S, format!("under {ROUND_S} s")));
 
     let before = cpu(world, &server);
@@ -97,6 +117,21 @@ async fn round(world: &World, server: &Server) -> (Spent, f64) {
     let found = ended(world).await;
     assert!(found == TENANTS * DUE, "{found} periods were marked as ended");
     (spent, lasted)
+}
+
+/// What the rows of a round cost when nothing else is done.
+async fn bare(world: &World, server: &Server) -> Spent {
+    // A connection that knows no tenant yet, as the worker's have forgotten them by their next round.
+    let (client, connection) = tokio_postgres::connect(&world.url, NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    let before = cpu(world, server);
+    for tenant in &world.tenants {
+        let text = format!("SET search_path = {}, ext; {BARE}", tenant.schema);
+        client.batch_execute(&text).await.unwrap_or_else(|error| panic!("{}: {error:?}", tenant.slug));
+    }
+    let spent = cpu(world, server).minus(before);
+    assert_eq!(ended(world).await, TENANTS * DUE, "the same rows");
+    spent
 }
 
 /// Seconds of the server and of PostgreSQL.
