@@ -184,25 +184,39 @@ fn whole(number: f64) -> i64 {
     format!("{number:.0}").parse().unwrap()
 }
 
-struct Operation<'a> {
+pub struct Operation<'a> {
     document: &'a Value,
-    method: Method,
-    path: &'a str,
-    says: &'a Value,
+    pub method: Method,
+    pub path: &'a str,
+    pub says: &'a Value,
+}
+
+/// Every operation of a document.
+pub fn operations(document: &Value) -> Vec<Operation<'_>> {
+    let paths = document["paths"].as_object().unwrap();
+    let verbs = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(verb, says)| (path.as_str(), verb, says))
+    });
+    verbs
+        .map(|(path, verb, says)| {
+            let method = verb.to_uppercase().parse().unwrap();
+            Operation { document, method, path, says }
+        })
+        .collect()
 }
 
 /// Both sides of the wall.
-struct Sides {
-    own: Ids,
-    foreign: Ids,
+pub struct Sides {
+    pub own: Ids,
+    pub foreign: Ids,
 }
 
 impl Operation<'_> {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    fn resolve<'b>(&'b self, schema: &'b Value) -> &'b Value {
+    pub fn resolve<'b>(&'b self, schema: &'b Value) -> &'b Value {
         let schema = schema.pointer("/allOf/0").unwrap_or(schema);
         let reference = schema["$ref"].as_str().map(|path| path.trim_start_matches('#'));
         reference.and_then(|path| self.document.pointer(path)).unwrap_or(schema)
@@ -240,7 +254,7 @@ impl Operation<'_> {
     }
 
     /// The path with own ids, but for the one that is to be foreign.
-    fn path_with(&self, sides: &Sides, foreign: Option<&str>) -> String {
+    pub fn path_with(&self, sides: &Sides, foreign: Option<&str>) -> String {
         let fill = |path: String, parameter: &Value| {
             let name = parameter["name"].as_str().unwrap();
             let value = match (name, self.resolve(&parameter["schema"])["format"].as_str()) {
@@ -260,7 +274,7 @@ impl Operation<'_> {
     }
 
     /// The query that cannot be left out.
-    fn needed_query(&self) -> Vec<String> {
+    pub fn needed_query(&self) -> Vec<String> {
         let needed = self.parameters("query").filter(|parameter| parameter["required"] == true);
         needed
             .map(|parameter| match parameter["name"].as_str().unwrap() {
@@ -274,7 +288,7 @@ impl Operation<'_> {
             .collect()
     }
 
-    fn body_schema(&self) -> Option<&Value> {
+    pub fn body_schema(&self) -> Option<&Value> {
         let content = self.says["requestBody"]["content"].as_object()?;
         content.iter().find(|(kind, _)| kind.starts_with("application/json")).map(|(_, body)| &body["schema"])
     }
@@ -296,7 +310,7 @@ impl Operation<'_> {
     }
 
     /// A body with what is required and what leads to `place`, where the foreign id stands.
-    fn body(&self, schema: &Value, sides: &Sides, name: &str, place: Option<&[String]>) -> Value {
+    pub fn body(&self, schema: &Value, sides: &Sides, name: &str, place: Option<&[String]>) -> Value {
         let schema = self.resolve(schema);
         if let Some(first) = schema["enum"].as_array().and_then(|choices| choices.first()) {
             return first.clone();
@@ -471,12 +485,8 @@ async fn no_operation_takes_an_id_of_another_provider() {
     let before = rows_of(&b).await;
     assert!(before.len() > 200, "nothing to lose: {}", before.len());
     let mut tried = Tried { api, wrong: Vec::new(), count: 0 };
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (verb, says) in item.as_object().unwrap() {
-            let method = verb.to_uppercase().parse().unwrap();
-            let operation = Operation { document: &document, method, path, says };
-            tried.operation(&operation, &sides).await;
-        }
+    for operation in operations(&document) {
+        tried.operation(&operation, &sides).await;
     }
     assert!(tried.wrong.is_empty(), "of {}:\n{}", tried.count, tried.wrong.join("\n"));
     assert!(tried.count > 180, "only {} were tried", tried.count);

@@ -241,6 +241,21 @@ async fn it_ends_with_the_session() {
 }
 
 #[tokio::test]
+async fn it_ends_for_who_is_switched_off_in_every_process() {
+    let tenant = tenant().await;
+    let person = tenant.person(&["areas.view"]).await;
+    let browser = tenant.browser_as(&person.email, crate::harness::PASSWORD).await;
+    let second = tenant.server.second_process();
+    let (mut here, mut there) =
+        (watch(&tenant, tenant.server, &browser, "").await, watch(&tenant, second, &browser, "").await);
+    told(&mut here).await.unwrap();
+    told(&mut there).await.unwrap();
+    let path = format!("/api/v1/staff/{}", person.id);
+    tenant.api().await.patch(&path, json!({"is_active": false})).await.expect(200);
+    assert_eq!((told(&mut here).await, told(&mut there).await), (None, None));
+}
+
+#[tokio::test]
 async fn programs_come_with_a_token() {
     let tenant = tenant().await;
     let signed_in = tenant

@@ -48,6 +48,7 @@ mod entry;
 mod erasure;
 #[path = "../fake_providers/mod.rs"]
 mod fake_providers;
+mod fields;
 mod foreign_forms;
 mod foreign_ids;
 mod hardening;

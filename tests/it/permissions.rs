@@ -12,7 +12,7 @@ use crate::{
     refusals::{Registered, ask, is_sent_to_sign_in, registry},
 };
 
-const ROLES: [&str; 7] = ["Owner", "Admin", "Manager", "Cashier", "Technician", "Support", "Viewer"];
+pub const ROLES: [&str; 7] = ["Owner", "Admin", "Manager", "Cashier", "Technician", "Support", "Viewer"];
 const MATRIX: &str = include_str!("../permissions.txt");
 /// Requests on their way at once.
 const AT_ONCE: usize = 12;

@@ -80,6 +80,7 @@ impl Browser {
     fn learn(&mut self, answer: &Answer) {
         for line in answer.headers.get_all("set-cookie") {
             let line = line.to_str().unwrap();
+            is_kept_to_its_host(line);
             let pair = line.split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             if line.to_ascii_lowercase().contains("max-age=0") {
@@ -92,6 +93,16 @@ impl Browser {
             self.csrf = token;
         }
     }
+}
+
+/// Every cookie that any test is ever given: of one host alone, over TLS alone, unseen by scripts, and not sent along by other sites.
+fn is_kept_to_its_host(line: &str) {
+    let parts: Vec<&str> = line.split(';').map(str::trim).collect();
+    assert!(line.starts_with("__Host-"), "{line}");
+    for part in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"] {
+        assert!(parts.contains(&part), "{line} is without {part}");
+    }
+    assert!(!line.to_ascii_lowercase().contains("domain="), "{line}");
 }
 
 /// The text between two marks.
