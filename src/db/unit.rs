@@ -14,7 +14,7 @@ use std::{
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::future::join;
-use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement, ToStatement};
+use tokio_postgres::{CopyInSink, CopyOutStream, Row, Statement, ToStatement, error::SqlState};
 
 use super::{
     Db, Params,
@@ -28,6 +28,15 @@ use crate::{
     error::{Error, Result},
     types::TenantId,
 };
+
+/// Of statements that were sent together one fails, and those behind it say only that one did: they let it speak first, whichever is
+/// polled before the other.
+async fn last_word<T>(answer: Result<T, tokio_postgres::Error>) -> Result<T, tokio_postgres::Error> {
+    if answer.as_ref().is_err_and(|error| error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)) {
+        tokio::task::yield_now().await;
+    }
+    answer
+}
 
 /// A connection that must not go back to its pool unless its transaction is known to be over.
 struct Checkout(Option<Pooled>);
@@ -118,11 +127,11 @@ impl Tx {
             return Err(Error::internal("a unit of work went on after its last statement"));
         }
         if !self.is_last {
-            return self.seen(statement.await);
+            return self.seen(last_word(statement.await).await);
         }
         let (answer, ended) = join(statement, self.client()?.batch_execute("COMMIT")).await;
         self.inner.is_over.store(ended.is_ok(), Ordering::Release);
-        self.seen(answer)
+        self.seen(last_word(answer).await)
     }
 
     async fn prepare(&self, sql: &'static str) -> Result<Statement> {
@@ -134,11 +143,11 @@ impl Tx {
         match (plan, self.inner.tenant) {
             (Plan::Own(own), _) => Ok(own),
             (Plan::Wanted, Some(tenant)) => {
-                let own = self.seen(connection.client.prepare(sql).await)?;
+                let own = self.seen(last_word(connection.client.prepare(sql).await).await)?;
                 connection.plans.keep(tenant, sql, own.clone());
                 Ok(own)
             }
-            _ => self.seen(connection.client.prepare_cached(sql).await),
+            _ => self.seen(last_word(connection.client.prepare_cached(sql).await).await),
         }
     }
 

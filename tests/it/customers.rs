@@ -342,3 +342,18 @@ async fn another_tenants_customer_is_not_there_on_any_verb() {
     assert_eq!(ours.post("/api/v1/customers/bulk", bulk).await.wrong_fields(), ["ids[0]"]);
     assert_eq!(theirs.get(&path(&id)).await.expect(200)["notes"], json!(null));
 }
+
+/// A customer and the line in the trail are sent together: when the first is refused, the second only says that something was, and
+/// nobody hears that instead.
+#[tokio::test]
+async fn of_statements_sent_together_the_one_that_failed_is_heard() {
+    let api = tenant().await.api().await;
+    let new = json!({"first_name": "A", "last_name": "B", "area_id": uuid::Uuid::new_v4()});
+    for _ in 0..40 {
+        let all = (0..16).map(|_| api.post("/api/v1/customers", new.clone()));
+        for answer in futures_util::future::join_all(all).await {
+            answer.expect_status(422);
+            assert_eq!(answer.wrong_fields(), ["area_id"]);
+        }
+    }
+}
