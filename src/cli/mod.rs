@@ -230,7 +230,7 @@ async fn dispatch(command: Command, global: &Global) -> Result<()> {
     match command {
         Command::Serve(_) | Command::Dev(_) => Ok(()),
         Command::Migrate(args) => migrate::run(args, global).await,
-        Command::Tenant(command) => tenant::run(command, global).await,
+        Command::Tenant(command) => Box::pin(tenant::run(command, global)).await,
         Command::User(command) => user::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Message(command) => Box::pin(message::run(command, global)).await,

@@ -135,7 +135,7 @@ fn once_over(html: &str) -> Result<Harmless, &'static str> {
             }
             Ok(())
         }));
-    let html = rewrite_str(html, settings).map_err(|_: RewritingError| AMBIGUOUS)?;
+    let html = rewrite_str(html, settings).map_err(|_ambiguous: RewritingError| AMBIGUOUS)?;
     Ok(Harmless { html, left_out: left_out.into_inner() })
 }
 
