@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Error, FieldError, Result},
     mail::one_line,
-    words::say,
+    words::{in_english, say},
 };
 
 /// A text that became longer than this is refused.
@@ -53,15 +53,23 @@ impl ComposeError {
     }
 }
 
+impl ComposeError {
+    /// The same for whoever reads the page.
+    pub fn said(&self) -> String {
+        match self {
+            Self::NoWords(channel) => say!("Nothing is written for {}.", say(channel.label())),
+            Self::Missing(names) => say!("No value for {}.", names.join(", ")),
+            Self::OutOfFuel { field } => say!("The {} does too much: a loop in it is too long.", field),
+            Self::TooLong { field } => say!("The {} became longer than 64 KiB.", field),
+            Self::Failed { field, line, detail } => say!("The {}, line {}: {}", field, line, detail),
+        }
+    }
+}
+
+/// In English: what a delivery failed of is kept.
 impl fmt::Display for ComposeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoWords(channel) => write!(f, "Nothing is written for {}.", channel.label()),
-            Self::Missing(names) => write!(f, "No value for {}.", names.join(", ")),
-            Self::OutOfFuel { field } => write!(f, "The {field} does too much: a loop in it is too long."),
-            Self::TooLong { field } => write!(f, "The {field} became longer than 64 KiB."),
-            Self::Failed { field, line, detail } => write!(f, "The {field}, line {line}: {detail}"),
-        }
+        f.write_str(&in_english(|| self.said()))
     }
 }
 

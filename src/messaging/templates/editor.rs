@@ -253,7 +253,7 @@ async fn show_preview(
     let footer = version.map(|version| version.footer).unwrap_or_default();
     let made = composed(&form, &variables, &footer).and_then(|(channel, tag, composer)| {
         preview::preview(&composer, channel, Some(&tag), &language, person.as_ref(), &Map::new())
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.said())
     });
     let whose = match (&who, &person) {
         (_, Some(person)) => say!("As {} would be sent it.", person.name),

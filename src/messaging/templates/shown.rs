@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::preview::Preview;
-use crate::words::say;
+use crate::{
+    web::parts::counted,
+    words::{say, say_again},
+};
 
 /// A preview as a page shows it.
 #[derive(Serialize)]
@@ -24,16 +27,15 @@ impl Shown {
     pub fn of(made: Result<Preview, String>) -> Self {
         let made = match made {
             Ok(made) => made,
-            Err(problem) => return Self { problem, ..Self::empty() },
+            Err(problem) => return Self { problem: say_again(problem), ..Self::empty() },
         };
         let sms = made.segments.map(|sms| {
             let encoding = match sms.encoding.as_str() {
                 "gsm7" => "GSM-7",
                 _ => "Unicode",
             };
-            let messages =
-                if sms.count == 1 { "1 message".into() } else { format!("{} messages", sms.count) };
-            format!("{encoding} · {} units · {messages} · {} left", sms.units, sms.left)
+            let messages = counted(i64::from(sms.count), "message", "messages");
+            say!("{} · {} units · {} · {} left", encoding, sms.units, messages, sms.left)
         });
         let odd = made.segments.and_then(|sms| sms.odd_one).map(|c| {
             say!("“{}” is not in the GSM alphabet: a message holds 70 characters instead of 160.", c)
