@@ -54,7 +54,7 @@ impl ComposeError {
 }
 
 impl ComposeError {
-    /// The same for whoever reads the page.
+    /// Why, in the words of whoever reads the page.
     pub fn said(&self) -> String {
         match self {
             Self::NoWords(channel) => say!("Nothing is written for {}.", say(channel.label())),

@@ -23,7 +23,7 @@ pub enum Target {
     Language,
     /// Parted by commas.
     Tags,
-    /// Names of groups that are there, parted by commas.
+    /// Names of groups that are there, parted by commas: one with a comma in its name is not found.
     Groups,
     Note,
     /// A word of the tenant's own.
@@ -215,7 +215,8 @@ fn guessed(name: &str) -> Option<Target> {
         "instagram" | "instagramid" => Target::Address(Channel::Instagram),
         "language" | "locale" | "lang" => Target::Language,
         "tags" | "tag" | "labels" => Target::Tags,
-        "groups" | "group" | "contactgroups" => Target::Groups,
+        // As an export calls it: another's "group" means no group of ours.
+        "groups" => Target::Groups,
         "attributes" => Target::Attributes,
         "note" | "notes" | "comment" | "comments" | "remarks" => Target::Note,
         _ => return None,
