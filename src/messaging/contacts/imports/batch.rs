@@ -84,20 +84,49 @@ pub struct Plan {
 }
 
 /// The groups that are there, by their names.
-pub struct GroupNames(HashMap<String, GroupId>);
+pub struct GroupNames {
+    ids: HashMap<String, GroupId>,
+    /// Into so many pieces its commas part a name at most.
+    most_pieces: usize,
+}
 
 impl GroupNames {
     /// Reads them, if a column names any.
     pub async fn for_mapping(tx: &TenantTx, mapping: &Mapping) -> Result<Self> {
         let are_named = mapping.0.iter().flatten().any(|target| *target == Target::Groups);
         let groups = if are_named { groups::choices(tx).await? } else { Vec::new() };
-        Ok(Self(groups.into_iter().map(|group| (plain(&group.name), group.id)).collect()))
+        let named: Vec<(Vec<String>, GroupId)> =
+            groups.into_iter().map(|group| (pieces_of(&group.name).collect(), group.id)).collect();
+        let most_pieces = named.iter().map(|(pieces, _)| pieces.len()).max().unwrap_or_default();
+        let ids = named.into_iter().map(|(pieces, id)| (group_key(&pieces), id)).collect();
+        Ok(Self { ids, most_pieces })
     }
 
-    /// Those of these names, or the first name that is no group's.
-    fn ids<'a>(&self, names: &'a [String]) -> Result<Vec<GroupId>, &'a str> {
-        names.iter().map(|name| self.0.get(&plain(name)).copied().ok_or(name.as_str())).collect()
+    /// Those that a list names, which was parted at its commas; or the first piece that begins no group's name. A name may have
+    /// commas of its own: the longest one that is there is meant.
+    fn ids<'a>(&self, mut pieces: &'a [String]) -> Result<Vec<GroupId>, &'a str> {
+        let mut found = Vec::new();
+        while let Some(first) = pieces.first() {
+            let longest = pieces.len().min(self.most_pieces);
+            let (id, rest) = (1..=longest)
+                .rev()
+                .filter_map(|n| pieces.split_at_checked(n))
+                .find_map(|(name, rest)| Some((*self.ids.get(&group_key(name))?, rest)))
+                .ok_or(first.as_str())?;
+            found.push(id);
+            pieces = rest;
+        }
+        Ok(found)
     }
+}
+
+/// What the commas of a name part.
+fn pieces_of(name: &str) -> impl Iterator<Item = String> {
+    name.split(',').map(str::trim).filter(|piece| !piece.is_empty()).map(str::to_owned)
+}
+
+fn group_key(pieces: &[String]) -> String {
+    plain(&pieces.join(","))
 }
 
 /// A row that can be read.
