@@ -80,6 +80,15 @@ impl PlatformSealer {
 
     /// Seals what is committed and has no seal. Nothing is built on a chain whose head is not the one that was anchored.
     pub async fn round(&self, db: &Db) -> Result<()> {
+        let from = self.horizon.load(Ordering::Relaxed);
+        // Once the whole chain was looked at, most rounds find nothing new, and ask no more than that.
+        if from > 0 {
+            let (is_any, next) = db.read_public(async |tx| is_any_unsealed(&tx.last(), from).await).await?;
+            if !is_any && next >= from {
+                self.horizon.store(next, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
         loop {
             let from = self.horizon.load(Ordering::Relaxed);
             let (head, anchor, (events, next)) = db
@@ -145,6 +154,16 @@ async fn anchors(tx: &ControlTx) -> Result<Vec<Anchor>> {
         .query("SELECT sealed_to, mac FROM public.platform_anchor ORDER BY sealed_to LIMIT 10000", &[])
         .await?;
     Ok(rows.iter().map(|row| Anchor { sealed_to: row.get("sealed_to"), mac: row.get("mac") }).collect())
+}
+
+/// Whether transactions from `horizon` on wrote an event that has no seal, and the next horizon.
+async fn is_any_unsealed(tx: &ControlTx, horizon: i64) -> Result<(bool, i64)> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM public.platform_event e WHERE e.written_by >= ($1::bigint)::text::xid8
+            AND NOT EXISTS (SELECT FROM public.platform_seal s WHERE s.event_id = e.id)),
+        pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+    let row = tx.query_one(sql, &[&horizon]).await?;
+    Ok((row.get(0), row.get(1)))
 }
 
 /// Events without a seal that transactions from `horizon` on wrote, and the next horizon.

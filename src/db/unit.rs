@@ -95,6 +95,11 @@ impl Tx {
         Self { inner: Arc::new(inner), is_last: false }
     }
 
+    /// The same transaction, for its last statement. A unit that writes ends as always.
+    fn last(&self) -> Self {
+        Self { inner: self.inner.clone(), is_last: self.inner.ending == Ending::Unawaited }
+    }
+
     fn client(&self) -> Result<&ClientWrapper> {
         self.inner.checkout.connection().map(|connection| &connection.client)
     }
@@ -266,9 +271,7 @@ impl TenantTx {
     /// For the one statement with which a reading unit ends, and which none runs beside: its COMMIT travels with it, and costs
     /// neither side another turn. What a unit asks afterwards is refused. A unit that writes ends as always.
     pub fn last(&self) -> Self {
-        let is_last = self.tx.inner.ending == Ending::Unawaited;
-        let tx = Tx { inner: self.tx.inner.clone(), is_last };
-        Self { tx, room: self.room.clone(), recent: self.recent.clone() }
+        Self { tx: self.tx.last(), room: self.room.clone(), recent: self.recent.clone() }
     }
 }
 
@@ -276,6 +279,13 @@ impl TenantTx {
 #[derive(Clone)]
 pub struct ControlTx {
     tx: Tx,
+}
+
+impl ControlTx {
+    /// The same as [`TenantTx::last`]: for what is asked all the time, above all.
+    pub fn last(&self) -> Self {
+        Self { tx: self.tx.last() }
+    }
 }
 
 /// A unit of work of the role that owns everything. `tenancy/` alone asks for one.

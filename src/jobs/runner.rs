@@ -102,6 +102,7 @@ impl Runner {
         let runner = Arc::new(self);
         let mut running = JoinSet::new();
         let mut stood: Option<tokio::time::Instant> = None;
+        let mut was_quiet = false;
         loop {
             if stood.is_none_or(|at| at.elapsed() >= STAND) {
                 stood = Some(tokio::time::Instant::now());
@@ -110,12 +111,16 @@ impl Runner {
                 }
             }
             while running.len() < AT_ONCE && !stop.is_cancelled() {
-                match runner.lease().await {
+                match runner.next(was_quiet).await {
                     Ok(Some(leased)) => {
+                        was_quiet = false;
                         let runner = runner.clone();
                         running.spawn(async move { runner.run_one(leased).await });
                     }
-                    Ok(None) => break,
+                    Ok(None) => {
+                        was_quiet = true;
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "jobs cannot be leased");
                         break;
@@ -152,6 +157,23 @@ impl Runner {
             })
             .await?;
         Ok(())
+    }
+
+    /// The next job, if there is one. Who found none the last time looks first whether there may be any, which costs a fraction.
+    async fn next(&self, was_quiet: bool) -> Result<Option<Leased>> {
+        if was_quiet && !self.is_anything().await? {
+            return Ok(None);
+        }
+        self.lease().await
+    }
+
+    async fn is_anything(&self) -> Result<bool> {
+        self.db
+            .read_public(async |tx| {
+                let sql = "SELECT EXISTS (SELECT FROM public.job WHERE due_at <= now())";
+                Ok(tx.last().query_one(sql, &[]).await?.get(0))
+            })
+            .await
     }
 
     /// The next due job of an active tenant; the tenant with the longest wait first. A lost lease is taken over.

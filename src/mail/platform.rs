@@ -77,6 +77,9 @@ impl PlatformPost {
 
     /// Sends what is due. Several may: each takes letters that nobody else has taken.
     pub async fn round(&self, db: &Db) -> Result<()> {
+        if !db.read_public(async |tx| is_anything(&tx.last()).await).await? {
+            return Ok(());
+        }
         while let Some(taken) = db.in_public(async |tx| take(tx).await).await? {
             let outcome = match self.written(&taken) {
                 Ok(envelope) => self.post.carry(&envelope).await,
@@ -97,6 +100,13 @@ impl PlatformPost {
             .map_err(|_quotes| Error::internal("the body of a letter is not readable"))?;
         letter::write(taken.id, taken.created_at, self.post.from(), &taken.recipient, &taken.subject, body)
     }
+}
+
+/// Whether a letter is due, or too late. Asked all the time.
+async fn is_anything(tx: &ControlTx) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM public.platform_mail
+        WHERE status = 'queued' AND (due_at <= now() OR send_before <= now()))";
+    Ok(tx.query_one(sql, &[]).await?.get(0))
 }
 
 /// Takes a letter: from here until its end is recorded it counts as unknown.

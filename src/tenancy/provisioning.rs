@@ -122,11 +122,29 @@ pub async fn warm_count(db: &Db) -> Result<i64> {
 
 /// Sweeps what dead makers left and makes schemas until `wanted` are ready.
 pub async fn keep_warm(db: &Db, wanted: u32) -> Result<()> {
-    sweep_unfinished(db).await?;
+    let (is_unfinished, ready) = look_at_pool(db).await?;
+    if is_unfinished {
+        sweep_unfinished(db).await?;
+    }
+    if ready >= i64::from(wanted) {
+        return Ok(());
+    }
     while warm_count(db).await? < i64::from(wanted) {
         make_schema(db).await?;
     }
     Ok(())
+}
+
+/// Whether any schema is being made or was left half made, and how many are ready. Asked all the time.
+async fn look_at_pool(db: &Db) -> Result<(bool, i64)> {
+    let row = db
+        .read_public(async |tx| {
+            let sql = "SELECT EXISTS (SELECT FROM public.schema_pool WHERE state = 'making'),
+                (SELECT count(*) FROM public.schema_pool WHERE state = 'ready')";
+            tx.last().query_one(sql, &[]).await
+        })
+        .await?;
+    Ok((row.get(0), row.get(1)))
 }
 
 /// Makes one schema with its role, migrates it and puts it into the pool.

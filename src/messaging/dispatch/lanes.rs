@@ -29,6 +29,7 @@ pub struct Turn {
 pub async fn is_anything(db: &Db) -> Result<bool> {
     db.read_public(async |tx| {
         let row = tx
+            .last()
             .query_one(
                 "SELECT EXISTS (SELECT FROM public.dispatch_call)
                     OR EXISTS (SELECT FROM public.dispatch WHERE due_at <= now())

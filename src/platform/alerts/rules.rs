@@ -59,7 +59,7 @@ impl Alerts {
     /// processes may: they take turns.
     pub async fn round(&self) -> Result<()> {
         let db = self.registry.db();
-        if !db.read_public(async |tx| store::is_anything(tx).await).await? {
+        if !db.read_public(async |tx| store::is_anything(&tx.last()).await).await? {
             metrics::gauge!("lastmile_alerts_open").set(0.0);
             return Ok(());
         }
