@@ -1,12 +1,16 @@
 //! Statements that a connection keeps prepared for one tenant each.
 //!
 //! PostgreSQL plans a prepared statement anew whenever the schema it works in is another than the last time, which costs several
-//! times what running it does. So a tenant whose statement comes by a second time gets one of its own: the same text, prepared
-//! inside its schema. Tenants that come by once share one, since preparing takes a round trip.
+//! times what running it does. So a tenant whose statement comes by again in another unit of work gets one of its own: the same
+//! text, prepared inside its schema. Tenants that come by once share one, since preparing takes a round trip; within a unit the shared
+//! one stays planned.
 
 use std::{
     num::NonZeroUsize,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use lru::LruCache;
@@ -25,44 +29,60 @@ type Key = (TenantId, usize, usize);
 
 /// What a connection has for a tenant's statement.
 pub(super) enum Plan {
-    /// It comes by for the first time: the one that all tenants share will do.
+    /// It comes by for the first time, or in the same unit as then: the one that all tenants share will do.
     Shared,
-    /// It has come by before: worth a statement of its own.
+    /// It has come by in an earlier unit: worth a statement of its own.
     Wanted,
+    Own(Statement),
+}
+
+/// What a connection keeps of a tenant's statement.
+enum Kept {
+    /// It came by once, in the unit of this number.
+    Once(u64),
     Own(Statement),
 }
 
 /// The statements of one connection, apart by tenant.
 pub(super) struct Plans {
-    kept: Mutex<LruCache<Key, Option<Statement>>>,
+    kept: Mutex<LruCache<Key, Kept>>,
+    /// How many units of work the connection has begun.
+    units: AtomicU64,
 }
 
 impl Plans {
     pub fn new() -> Self {
-        Self { kept: Mutex::new(LruCache::new(KEPT_MAX)) }
+        Self { kept: Mutex::new(LruCache::new(KEPT_MAX)), units: AtomicU64::new(0) }
+    }
+
+    /// Counts a unit of work that begins.
+    pub fn begin_unit(&self) {
+        self.units.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn find(&self, tenant: TenantId, sql: &'static str) -> Plan {
+        let unit = self.units.load(Ordering::Relaxed);
         let mut kept = self.kept();
         match kept.get(&key(tenant, sql)) {
-            Some(Some(own)) => Plan::Own(own.clone()),
-            Some(None) => Plan::Wanted,
+            Some(Kept::Own(own)) => Plan::Own(own.clone()),
+            Some(Kept::Once(then)) if *then != unit => Plan::Wanted,
+            Some(Kept::Once(_)) => Plan::Shared,
             None => {
-                kept.put(key(tenant, sql), None);
+                kept.put(key(tenant, sql), Kept::Once(unit));
                 Plan::Shared
             }
         }
     }
 
     pub fn keep(&self, tenant: TenantId, sql: &'static str, own: Statement) {
-        self.kept().put(key(tenant, sql), Some(own));
+        self.kept().put(key(tenant, sql), Kept::Own(own));
     }
 
     pub fn forget(&self) {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, LruCache<Key, Option<Statement>>> {
+    fn kept(&self) -> MutexGuard<'_, LruCache<Key, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -82,9 +82,10 @@ impl Seen {
 }
 
 impl Connection {
-    /// Remembers that this connection served a tenant.
-    pub(super) fn saw(&self, tenant: TenantId) {
+    /// Begins a unit of work for a tenant, and remembers that this connection served it.
+    pub(super) fn begin_for(&self, tenant: TenantId) {
         self.seen.tenants().insert(tenant);
+        self.plans.begin_unit();
     }
 
     /// Forgets every prepared statement, so that each is planned on what the tables are now.

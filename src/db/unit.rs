@@ -440,7 +440,7 @@ impl Db {
         let _told = (ending == Ending::Awaited).then(|| Wrote { db: self, tenant: room.tenant() });
         let again = f.clone();
         let open = |pooled: Pooled| {
-            pooled.saw(room.tenant());
+            pooled.begin_for(room.tenant());
             let tx = Tx::open(pooled, Some(room.tenant()), ending);
             let recent = (ending == Ending::Unawaited).then(|| self.recent().clone());
             TenantTx { tx, room: room.clone(), recent }

@@ -70,15 +70,13 @@ async fn tick(db: &Db, tenant: &Tenant) -> Result<Next> {
 
 /// Works through a batch of what is due, if anything is. Answers whether there may be more, and when something is next.
 async fn batch(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<(bool, DateTime<Utc>)> {
-    let zone = tenant.time_zone.0;
-    let seen = look(tx, zone, now).await?;
-    if !(seen.ends || seen.lapses || seen.reminds) {
-        return Ok((false, seen.next));
-    }
-    let mut may_be_more = seen.ends && expire(tx, tenant, now).await?;
-    may_be_more |= seen.lapses && lapse(tx, now).await?;
-    may_be_more |= seen.reminds && remind(tx, tenant, now).await?;
-    Ok((may_be_more, look(tx, zone, now).await?.next))
+    let policy = policy::get(tx).await?;
+    let seen = look(tx, &policy, tenant.time_zone.0, now).await?;
+    let mut may_be_more = seen.ends && expire(tx, tenant, &policy, now).await?;
+    may_be_more |= seen.lapses && lapse(tx, &policy, now).await?;
+    may_be_more |= seen.reminds && remind(tx, tenant, &policy, now).await?;
+    // What is done here makes nothing fall due sooner: a period that ends only takes from what is still to come.
+    Ok((may_be_more, seen.next))
 }
 
 fn day_and_time(at: DateTime<Utc>, zone: Tz) -> String {
@@ -108,12 +106,13 @@ fn ending_of(row: &tokio_postgres::Row) -> Ending {
 }
 
 /// Marks a batch of periods that ended. Installations are locked first, as everybody does. Answers whether there may be more.
-async fn expire(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bool> {
+async fn expire(tx: &TenantTx, tenant: &Tenant, policy: &Policy, now: DateTime<Utc>) -> Result<bool> {
     let due = tx
         .query(
-            "SELECT s.id, s.installation_id FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $2 \
+            "WITH due AS (SELECT s.id, s.installation_id FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $2 \
              AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = s.installation_id AND p.status = 'paused') \
-             ORDER BY s.ends_at, s.id LIMIT $1",
+             ORDER BY s.ends_at, s.id LIMIT $1) \
+             SELECT due.id, i.id FROM due JOIN installation i ON i.id = due.installation_id ORDER BY i.id FOR NO KEY UPDATE OF i",
             &[&BATCH, &now],
         )
         .await?;
@@ -123,11 +122,6 @@ async fn expire(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bo
     let ids: Vec<SubscriptionId> = due.iter().map(|row| row.get(0)).collect();
     let installations: BTreeSet<InstallationId> = due.iter().map(|row| row.get(1)).collect();
     let installations: Vec<InstallationId> = installations.into_iter().collect();
-    tx.query(
-        "SELECT id FROM installation WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        &[&installations],
-    )
-    .await?;
     let ended = tx
         .query(
             "UPDATE subscription s SET status = 'expired', updated_at = now() WHERE s.id = ANY($1) AND s.status = 'active' \
@@ -138,7 +132,6 @@ async fn expire(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bo
             &[&ids, &now],
         )
         .await?;
-    let policy = policy::get(tx).await?;
     periods::catch_up(tx, &installations, now).await?;
     let tells_of_end = policy.reminder_days.contains(&0);
     let ended: Vec<Ending> = ended.iter().map(ending_of).collect();
@@ -217,8 +210,7 @@ async fn tell(tx: &TenantTx, mut endings: Vec<Ending>, days: i16, zone: Tz) -> R
 
 /// Lets installations go whose grace ran out. Answers whether there may be more. Whoever holds one says what it is when done:
 /// nobody is waited for, since others are locked by now and not in this order.
-async fn lapse(tx: &TenantTx, now: DateTime<Utc>) -> Result<bool> {
-    let policy = policy::get(tx).await?;
+async fn lapse(tx: &TenantTx, policy: &Policy, now: DateTime<Utc>) -> Result<bool> {
     let rows = tx
         .query(
             "SELECT id FROM installation WHERE status = 'active' AND paid_until <= $3::timestamptz - make_interval(days => $1) \
@@ -262,11 +254,10 @@ macro_rules! reminded {
 }
 
 /// Sends the nearest reminder of each period that has one due: those that were missed on the way are not made up for.
-async fn remind(tx: &TenantTx, tenant: &Tenant, now: DateTime<Utc>) -> Result<bool> {
-    let policy = policy::get(tx).await?;
+async fn remind(tx: &TenantTx, tenant: &Tenant, policy: &Policy, now: DateTime<Utc>) -> Result<bool> {
     let zone = tenant.time_zone.0;
     let mut may_be_more = false;
-    for (day, floor, reach) in windows(&policy, now, zone) {
+    for (day, floor, reach) in windows(policy, now, zone) {
         let rows = tx
             .query(
                 concat!(
@@ -299,47 +290,44 @@ struct Seen {
 }
 
 /// Looks whether anything is due, and when the next period ends, the next grace runs out, or the next reminder falls due. Each is
-/// one step down an index, and all of them are two statements: most of the time this is the whole round of a tenant.
-async fn look(tx: &TenantTx, zone: Tz, now: DateTime<Utc>) -> Result<Seen> {
-    let policy: Policy = policy::get(tx).await?;
-    let row = tx
-        .query_one(
-            "SELECT EXISTS (SELECT FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $1 \
-                AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = s.installation_id AND p.status = 'paused')), \
-             EXISTS (SELECT FROM installation WHERE status = 'active' \
-                AND paid_until <= $1::timestamptz - make_interval(days => $2)), \
-             (SELECT min(paid_until) + make_interval(days => $2) FROM installation WHERE status = 'active' \
-                AND paid_until > $1::timestamptz - make_interval(days => $2)), \
-             (SELECT min(ends_at) FROM subscription WHERE status = 'active' AND ends_at > $1)",
-            &[&now, &i32::from(policy.grace_days)],
-        )
-        .await?;
-    let mut next = now + TimeDelta::hours(LOOK_AT_LEAST_HOURS);
-    for at in [row.get::<_, Option<DateTime<Utc>>>(2), row.get(3)].into_iter().flatten() {
-        next = next.min(at);
-    }
-    let mut reminds = false;
-    let windows = windows(&policy, now, zone);
+/// one step down an index, and all of them are one statement: most of the time this is the whole round of a tenant.
+async fn look(tx: &TenantTx, policy: &Policy, zone: Tz, now: DateTime<Utc>) -> Result<Seen> {
+    let windows = windows(policy, now, zone);
     let days: Vec<i16> = windows.iter().map(|window| window.0).collect();
     let floors: Vec<DateTime<Utc>> = windows.iter().map(|window| window.1).collect();
     let reaches: Vec<DateTime<Utc>> = windows.iter().map(|window| window.2).collect();
-    let rows = tx
-        .query(
+    let row = tx
+        .query_one(
             concat!(
-                "SELECT w.days, EXISTS (SELECT ",
+                "SELECT EXISTS (SELECT FROM subscription s WHERE s.status = 'active' AND s.ends_at <= $1 \
+                    AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = s.installation_id AND p.status = 'paused')), \
+                 EXISTS (SELECT FROM installation WHERE status = 'active' \
+                    AND paid_until <= $1::timestamptz - make_interval(days => $2)), \
+                 (SELECT min(paid_until) + make_interval(days => $2) FROM installation WHERE status = 'active' \
+                    AND paid_until > $1::timestamptz - make_interval(days => $2)), \
+                 (SELECT min(ends_at) FROM subscription WHERE status = 'active' AND ends_at > $1), \
+                 ARRAY(SELECT EXISTS (SELECT ",
                 reminded!("w.floor", "w.reach", "w.days"),
-                "), (SELECT min(n.ends_at) FROM subscription n WHERE n.status = 'active' AND n.ends_at > w.reach) \
-                 FROM unnest($1::smallint[], $2::timestamptz[], $3::timestamptz[]) AS w (days, floor, reach)"
+                ") FROM unnest($3::smallint[], $4::timestamptz[], $5::timestamptz[]) AS w (days, floor, reach)), \
+                 ARRAY(SELECT (SELECT min(n.ends_at) FROM subscription n WHERE n.status = 'active' AND n.ends_at > w.reach) \
+                    FROM unnest($5::timestamptz[]) WITH ORDINALITY AS w (reach, n) ORDER BY w.n)"
             ),
-            &[&days, &floors, &reaches],
+            &[&now, &i32::from(policy.grace_days), &days, &floors, &reaches],
         )
         .await?;
-    for row in &rows {
-        reminds |= row.get::<_, bool>(1);
-        let ends_at: Option<DateTime<Utc>> = row.get(2);
-        next = ends_at.map_or(next, |at| next.min(policy::before(at, row.get(0), zone)));
-    }
-    Ok(Seen { ends: row.get(0), lapses: row.get(1), reminds, next: next.max(now) })
+    let reminds: Vec<bool> = row.get(4);
+    // Of each window, the end of the period that its reminder will be about next.
+    let reminded: Vec<Option<DateTime<Utc>>> = row.get(5);
+    let reminders = reminded
+        .into_iter()
+        .zip(&days)
+        .filter_map(|(ends_at, days)| ends_at.map(|at| policy::before(at, *days, zone)));
+    let next = [row.get::<_, Option<DateTime<Utc>>>(2), row.get(3)]
+        .into_iter()
+        .flatten()
+        .chain(reminders)
+        .fold(now + TimeDelta::hours(LOOK_AT_LEAST_HOURS), Ord::min);
+    Ok(Seen { ends: row.get(0), lapses: row.get(1), reminds: reminds.contains(&true), next: next.max(now) })
 }
 
 /// What each morning brings: the accounts are held against their entries, and staff hear what ends.

@@ -3,7 +3,7 @@
 //!
 //! Owns `billing_policy`, `subscription`, `subscription_pause`, `subscription_reminder`, `payment`, `payment_allocation`,
 //! `refund`, `customer_account`, `ledger_entry`, `receipt`, `receipt_logo`, `cash_shift`. Reads `customer`, `area`, `company`
-//! and `installation`; of `installation` it writes `paid_until`, and has `installations::derive` make the status of it.
+//! and `installation`; of `installation` it writes `paid_until`, and has `installations::derive_held` make the status of it.
 //!
 //! Locks are taken in one order: the plan, the installation, the customer's account, the shift, the series of receipts.
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{model::Status, rules::OBJECT};
+use super::{connect::hold_many, model::Status, rules::OBJECT};
 use crate::{
     audit::{self, Actor, Event},
     db::TenantTx,
@@ -25,7 +25,12 @@ pub struct Derived {
 /// left as it is. Those that changed.
 pub async fn derive(tx: &TenantTx, ids: &[InstallationId], now: DateTime<Utc>) -> Result<Vec<Derived>> {
     // Locked first, in one order for all, and read after: two who derive the same one never work on each other's past.
-    tx.query("SELECT id FROM installation WHERE id = ANY($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
+    hold_many(tx, ids).await?;
+    derive_held(tx, ids, now).await
+}
+
+/// The same for installations that this unit of work has locked by an earlier statement.
+pub async fn derive_held(tx: &TenantTx, ids: &[InstallationId], now: DateTime<Utc>) -> Result<Vec<Derived>> {
     let rows = tx
         .query(
             "WITH running AS (SELECT i.id, EXISTS (SELECT FROM subscription s WHERE s.installation_id = i.id \

@@ -22,7 +22,7 @@ use crate::access::{NavItem, rights};
 
 pub use api::InstallationsApi;
 pub use connect::{Connected, Connection, connect_many, hold_many, of_customers};
-pub use derived::derive;
+pub use derived::derive_held;
 pub use model::Status;
 pub use pages::{Frame, frame, pages};
 pub use query::choices;

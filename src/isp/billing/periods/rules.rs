@@ -231,10 +231,11 @@ async fn tell(
     events::publish(tx, news).await
 }
 
-/// Makes installations what their periods say at `now`: until when they are paid, and whether they run.
+/// Makes installations what their periods say at `now`: until when they are paid, and whether they run. The caller holds them. How
+/// many run now and did not, or the other way round.
 pub async fn catch_up(tx: &TenantTx, ids: &[InstallationId], now: DateTime<Utc>) -> Result<usize> {
     store::write_paid_until(tx, ids).await?;
-    Ok(installations::derive(tx, ids, now).await?.len())
+    Ok(installations::derive_held(tx, ids, now).await?.len())
 }
 
 /// After the periods of an installation changed: its `paid_until` and status, and when the clock must look at it.
