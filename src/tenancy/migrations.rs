@@ -251,6 +251,7 @@ pub(super) async fn migrate_schema(owner: &mut OwnerConnection, schema: &SchemaN
         .internal()?;
     tenant::migrations::runner().set_grouped(true).run_async(client).await.internal()?;
     let latest = latest_tenant_version();
+    let grants = rights::mend(client, schema).await?;
     client
         .batch_execute(&format!(
             "BEGIN; {grants}
@@ -258,8 +259,7 @@ pub(super) async fn migrate_schema(owner: &mut OwnerConnection, schema: &SchemaN
              INSERT INTO public.tenant_schema_state (schema_name, version, state) VALUES ('{schema}', {latest}, 'current')
              ON CONFLICT (schema_name) DO UPDATE SET version = {latest}, state = 'current', error = NULL, updated_at = now();
              SELECT pg_notify('lastmile_news', 'tenant:migrated');
-             COMMIT; SELECT pg_advisory_unlock(hashtext('lastmile migrate {schema}'))",
-            grants = rights::grants(schema),
+             COMMIT; SELECT pg_advisory_unlock(hashtext('lastmile migrate {schema}'))"
         ))
         .await
         .internal()

@@ -1,6 +1,13 @@
 //! What a tenant's role may do with each table of its schema: this list and nothing else.
 
-use crate::types::SchemaName;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Client;
+
+use crate::{
+    error::{OrInternal, Result},
+    types::SchemaName,
+};
 
 /// Table and rights. Whatever is not here, the tenant's role cannot touch.
 pub const TABLE_RIGHTS: &[(&str, &str)] = &[
@@ -109,11 +116,61 @@ pub const TABLE_RIGHTS: &[(&str, &str)] = &[
     ("visit", "SELECT, INSERT, UPDATE"),
 ];
 
-/// The statements that give a tenant's role exactly these rights, whatever it had before.
-pub(super) fn grants(schema: &SchemaName) -> String {
-    let mut sql = format!("REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {schema};");
+/// A table on which a tenant's role has rights.
+struct Held {
+    /// As it stands in a statement.
+    quoted: String,
+    rights: BTreeSet<String>,
+    /// Whether it has rights of single columns besides: it should not.
+    by_column: bool,
+}
+
+/// The statements that give a tenant's role exactly these rights, whatever it had before; none for tables where it has them. Each of them
+/// would write to the catalogue, and make everybody who works in the schema learn the table anew.
+pub(super) async fn mend(client: &Client, schema: &SchemaName) -> Result<String> {
+    let mut held = held(client, schema).await?;
+    let mut sql = String::new();
     for (table, rights) in TABLE_RIGHTS {
+        let wanted: BTreeSet<String> = rights.split(", ").map(str::to_owned).collect();
+        let found = held.remove(*table);
+        if found.as_ref().is_some_and(|held| held.rights == wanted && !held.by_column) {
+            continue;
+        }
+        if found.is_some() {
+            sql.push_str(&format!("REVOKE ALL ON {schema}.{table} FROM {schema};"));
+        }
         sql.push_str(&format!("GRANT {rights} ON {schema}.{table} TO {schema};"));
     }
-    sql
+    for other in held.values() {
+        sql.push_str(&format!("REVOKE ALL ON {schema}.{} FROM {schema};", other.quoted));
+    }
+    Ok(sql)
+}
+
+/// Every table, view and the like of its schema on which the tenant's role has any right, by their names. A right that it may hand on
+/// is another one than the same without. Asked from the role's side: a schema's tables cannot be found without looking at all of everybody's.
+async fn held(client: &Client, schema: &SchemaName) -> Result<BTreeMap<String, Held>> {
+    let rows = client
+        .query(
+            "SELECT c.relname::text, quote_ident(c.relname), bool_or(d.objsubid <> 0),
+                ARRAY(SELECT x.privilege_type || CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+                    FROM aclexplode(c.relacl) x WHERE x.grantee = d.refobjid)
+             FROM pg_shdepend d JOIN pg_class c ON c.oid = d.objid
+             WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = $1::text::regrole AND d.deptype = 'a'
+                AND d.classid = 'pg_class'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                AND c.relnamespace = $1::text::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+             GROUP BY c.oid, c.relname, c.relacl, d.refobjid",
+            &[&schema.as_str()],
+        )
+        .await
+        .internal()?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let rights: Vec<String> = row.get(3);
+            let held =
+                Held { quoted: row.get(1), by_column: row.get(2), rights: rights.into_iter().collect() };
+            (row.get(0), held)
+        })
+        .collect())
 }

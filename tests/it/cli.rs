@@ -1,6 +1,7 @@
 //! The command line: help, exit codes, what scripts read, and what must hold when processes start, die and start again at once.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::{Command, Output, Stdio},
     sync::Arc,
@@ -433,6 +434,47 @@ async fn one_tenants_failed_migration_stops_nobody_else() {
     expect(&server.database, server.folder.path(), &["migrate", "--tenant", &bad.slug], 0);
     becomes(&bad, 401).await;
     assert!(!PASSWORD.is_empty() && server.terminate());
+}
+
+/// What a tenant's role may do with which table: table, right, and whether it may hand it on.
+async fn rights_of(client: &tokio_postgres::Client, schema: &str) -> BTreeSet<(String, String, bool)> {
+    let sql =
+        "SELECT c.relname::text, x.privilege_type, x.is_grantable FROM pg_class c, aclexplode(c.relacl) x
+               WHERE c.relnamespace = $1::text::regnamespace AND x.grantee = $1::text::regrole
+               UNION ALL SELECT c.relname || '.' || a.attname, a.attacl::text, false
+               FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+               WHERE c.relnamespace = $1::text::regnamespace AND a.attacl IS NOT NULL";
+    let rows = client.query(sql, &[&schema]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+}
+
+/// What somebody gave or took by hand is undone; where rights are right, nothing is written.
+#[tokio::test]
+async fn a_migration_leaves_exactly_the_rights_of_the_list() {
+    let server = Server::own("rights", Settings::default()).await;
+    let (tenant, client) = (tenant_on(server).await, sql(&server.database).await);
+    let schema = tenant.schema().await;
+    let right = rights_of(&client, &schema).await;
+    assert!(right.len() > 200, "{right:?}");
+    let plan = format!("SELECT xmin::text FROM pg_class WHERE oid = '{schema}.plan'::regclass");
+    let written: String = client.query_one(&plan, &[]).await.unwrap().get(0);
+    client
+        .batch_execute(&format!(
+            "GRANT DELETE, TRUNCATE ON {schema}.audit_event TO {schema};
+             GRANT UPDATE (amount) ON {schema}.payment_allocation TO {schema};
+             GRANT SELECT ON {schema}.area TO {schema} WITH GRANT OPTION;
+             GRANT SELECT ON {schema}.refinery_schema_history TO {schema};
+             REVOKE UPDATE ON {schema}.customer FROM {schema};
+             REVOKE ALL ON {schema}.ticket FROM {schema};
+             UPDATE public.tenant_schema_state SET version = 1 WHERE schema_name = '{schema}'"
+        ))
+        .await
+        .unwrap();
+    let wrong = rights_of(&client, &schema).await;
+    assert_eq!(wrong.symmetric_difference(&right).count(), 10, "{wrong:?}");
+    expect(&server.database, server.folder.path(), &["migrate"], 0);
+    assert_eq!(rights_of(&client, &schema).await, right);
+    assert_eq!(client.query_one(&plan, &[]).await.unwrap().get::<_, String>(0), written);
 }
 
 /// As on a server that somebody looks after: what they measure with lies where the control plane goes.
