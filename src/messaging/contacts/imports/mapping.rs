@@ -23,7 +23,7 @@ pub enum Target {
     Language,
     /// Parted by commas.
     Tags,
-    /// Names of groups that are there, parted by commas: one with a comma in its name is not found.
+    /// Names of groups that are there, parted by commas. A name may have commas of its own.
     Groups,
     Note,
     /// A word of the tenant's own.
