@@ -14,16 +14,16 @@ use crate::{
     tenancy::{self, Registry},
 };
 
-const WARM_EVERY: Duration = Duration::from_secs(2);
+const WARM_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const FIGURES_EVERY: Duration = Duration::from_secs(300);
 const PLATFORM_MAIL_EVERY: Duration = Duration::from_secs(2);
-const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(2);
+const PLATFORM_LOG_EVERY: Duration = Duration::from_secs(5);
 const INVOICES_EVERY: Duration = Duration::from_secs(60);
 const PAYMENTS_EVERY: Duration = Duration::from_secs(15);
 const KEY_USE_EVERY: Duration = Duration::from_secs(2);
 const SIGHTINGS_EVERY: Duration = Duration::from_secs(2);
-const ALERTS_EVERY: Duration = Duration::from_secs(3);
+const ALERTS_EVERY: Duration = Duration::from_secs(5);
 const PROCESSES_EVERY: Duration = Duration::from_secs(1);
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 const LIMITS_EVERY: Duration = Duration::from_secs(300);

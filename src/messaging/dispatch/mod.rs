@@ -43,7 +43,7 @@ use crate::{
 /// How long nobody looks when nobody rings, while there is something to do; then twice as long after every look in vain, and at most
 /// [`LONGEST_POLL`]: what another process queued waits so long at most.
 const POLL: Duration = Duration::from_millis(100);
-const LONGEST_POLL: Duration = Duration::from_millis(800);
+const LONGEST_POLL: Duration = Duration::from_secs(1);
 /// How often lanes that were put to rest are stamped for their last look.
 const STAMP: Duration = Duration::from_millis(500);
 /// So many messages of a worker are under way at once; bulk leaves some of them to what is more urgent.
