@@ -22,6 +22,7 @@ mod announcements;
 mod approvals;
 mod areas;
 mod attachments;
+mod audience;
 mod audit;
 mod backup;
 mod behind_proxy;
