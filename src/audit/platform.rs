@@ -83,7 +83,7 @@ impl PlatformSealer {
         let from = self.horizon.load(Ordering::Relaxed);
         // Once the whole chain was looked at, most rounds find nothing new, and ask no more than that.
         if from > 0 {
-            let (is_any, next) = db.read_public(async |tx| is_any_unsealed(&tx.last(), from).await).await?;
+            let (is_any, next) = is_any_unsealed(db, from).await?;
             if !is_any && next >= from {
                 self.horizon.store(next, Ordering::Relaxed);
                 return Ok(());
@@ -157,12 +157,12 @@ async fn anchors(tx: &ControlTx) -> Result<Vec<Anchor>> {
 }
 
 /// Whether transactions from `horizon` on wrote an event that has no seal, and the next horizon.
-async fn is_any_unsealed(tx: &ControlTx, horizon: i64) -> Result<(bool, i64)> {
+async fn is_any_unsealed(db: &Db, horizon: i64) -> Result<(bool, i64)> {
     let sql =
         "SELECT EXISTS (SELECT FROM public.platform_event e WHERE e.written_by >= ($1::bigint)::text::xid8
             AND NOT EXISTS (SELECT FROM public.platform_seal s WHERE s.event_id = e.id)),
         pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-    let row = tx.query_one(sql, &[&horizon]).await?;
+    let row = db.ask_public(sql, &[&horizon]).await?;
     Ok((row.get(0), row.get(1)))
 }
 

@@ -200,9 +200,9 @@ pub(super) async fn insert_links(
 }
 
 /// How many rows were ever inserted anywhere in this database, by PostgreSQL's own count.
-pub(super) async fn count_inserts(tx: &ControlTx) -> Result<i64> {
+pub(super) async fn count_inserts(db: &Db) -> Result<i64> {
     let sql = "SELECT tup_inserted FROM pg_stat_database WHERE datname = current_database()";
-    Ok(tx.query_one(sql, &[]).await?.get(0))
+    Ok(db.ask_public(sql, &[]).await?.get(0))
 }
 
 /// How many rows were ever inserted into each open tenant's trail, by PostgreSQL's own statistics. Moves within seconds of a

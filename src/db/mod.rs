@@ -3,6 +3,7 @@
 //! Three roles log in, each with pools of its own: `owner` (only `tenancy/` asks for it), `control` (schema `public`) and the
 //! `app` shards, which own nothing and enter one tenant's schema for the length of one transaction.
 
+mod ask;
 pub mod embedded;
 mod errors;
 mod plans;

@@ -281,13 +281,6 @@ pub struct ControlTx {
     tx: Tx,
 }
 
-impl ControlTx {
-    /// The same as [`TenantTx::last`]: for what is asked all the time, above all.
-    pub fn last(&self) -> Self {
-        Self { tx: self.tx.last() }
-    }
-}
-
 /// A unit of work of the role that owns everything. `tenancy/` alone asks for one.
 #[derive(Clone)]
 pub struct OwnerTx {

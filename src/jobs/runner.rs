@@ -168,12 +168,8 @@ impl Runner {
     }
 
     async fn is_anything(&self) -> Result<bool> {
-        self.db
-            .read_public(async |tx| {
-                let sql = "SELECT EXISTS (SELECT FROM public.job WHERE due_at <= now())";
-                Ok(tx.last().query_one(sql, &[]).await?.get(0))
-            })
-            .await
+        let sql = "SELECT EXISTS (SELECT FROM public.job WHERE due_at <= now())";
+        Ok(self.db.ask_public(sql, &[]).await?.get(0))
     }
 
     /// The next due job of an active tenant; the tenant with the longest wait first. A lost lease is taken over.

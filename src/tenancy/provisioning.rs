@@ -137,13 +137,9 @@ pub async fn keep_warm(db: &Db, wanted: u32) -> Result<()> {
 
 /// Whether any schema is being made or was left half made, and how many are ready. Asked all the time.
 async fn look_at_pool(db: &Db) -> Result<(bool, i64)> {
-    let row = db
-        .read_public(async |tx| {
-            let sql = "SELECT EXISTS (SELECT FROM public.schema_pool WHERE state = 'making'),
-                (SELECT count(*) FROM public.schema_pool WHERE state = 'ready')";
-            tx.last().query_one(sql, &[]).await
-        })
-        .await?;
+    let sql = "SELECT EXISTS (SELECT FROM public.schema_pool WHERE state = 'making'),
+        (SELECT count(*) FROM public.schema_pool WHERE state = 'ready')";
+    let row = db.ask_public(sql, &[]).await?;
     Ok((row.get(0), row.get(1)))
 }
 

@@ -27,19 +27,10 @@ pub struct Turn {
 /// Whether there may be anything to do: a call, a lane that is due, or one that was put to rest a moment ago. For those who ask all the
 /// time: it costs a fraction of looking.
 pub async fn is_anything(db: &Db) -> Result<bool> {
-    db.read_public(async |tx| {
-        let row = tx
-            .last()
-            .query_one(
-                "SELECT EXISTS (SELECT FROM public.dispatch_call)
-                    OR EXISTS (SELECT FROM public.dispatch WHERE due_at <= now())
-                    OR EXISTS (SELECT FROM public.dispatch WHERE settling IS NOT NULL)",
-                &[],
-            )
-            .await?;
-        Ok(row.get(0))
-    })
-    .await
+    let sql = "SELECT EXISTS (SELECT FROM public.dispatch_call)
+        OR EXISTS (SELECT FROM public.dispatch WHERE due_at <= now())
+        OR EXISTS (SELECT FROM public.dispatch WHERE settling IS NOT NULL)";
+    Ok(db.ask_public(sql, &[]).await?.get(0))
 }
 
 /// Takes calls in. True when there were any.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     letters::Written,
     model::{Alert, Seen, Verdict, judge},
-    store,
+    store::{self, Matter},
 };
 use crate::{
     access::known_here,
@@ -29,6 +29,8 @@ use crate::{
 const NOTE_MAX_CHARS: usize = 500;
 /// Looking through all providers for a credential is work: after it one rests so many times as long, whoever shows whatever.
 const RESTS: u32 = 20;
+/// What was seen before now changes only as time goes by.
+const OLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Judges what all processes saw. Cheap to clone.
 #[derive(Clone)]
@@ -37,8 +39,15 @@ pub struct Alerts {
     settings: Arc<Settings>,
     pages: Pages,
     post: PlatformPost,
-    /// Until then no credential is looked for.
-    rests_until: Arc<Mutex<Instant>>,
+    rests: Arc<Mutex<Rests>>,
+}
+
+/// Until when something is let be.
+struct Rests {
+    /// Looking for credentials.
+    search: Instant,
+    /// Judging what was seen before.
+    old: Instant,
 }
 
 fn minutes(n: u32) -> i32 {
@@ -47,8 +56,9 @@ fn minutes(n: u32) -> i32 {
 
 impl Alerts {
     pub fn new(registry: Registry, settings: Arc<Settings>, pages: Pages, post: PlatformPost) -> Self {
-        let rests_until = Arc::new(Mutex::new(Instant::now()));
-        Self { registry, settings, pages, post, rests_until }
+        let now = Instant::now();
+        let rests = Arc::new(Mutex::new(Rests { search: now, old: now }));
+        Self { registry, settings, pages, post, rests }
     }
 
     fn limits(&self) -> &AlertSettings {
@@ -59,7 +69,8 @@ impl Alerts {
     /// processes may: they take turns.
     pub async fn round(&self) -> Result<()> {
         let db = self.registry.db();
-        if !db.read_public(async |tx| store::is_anything(&tx.last()).await).await? {
+        let matter = store::find_matter(db).await?;
+        if !self.is_due(&matter) {
             metrics::gauge!("lastmile_alerts_open").set(0.0);
             return Ok(());
         }
@@ -67,6 +78,16 @@ impl Alerts {
         let open = db.in_public(async |tx| self.judge_all(tx).await).await?;
         metrics::gauge!("lastmile_alerts_open").set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
         Ok(())
+    }
+
+    fn is_due(&self, matter: &Matter) -> bool {
+        let now = Instant::now();
+        let mut rests = self.rests();
+        let is_due = matter.is_fresh || (matter.is_any && now >= rests.old);
+        if is_due {
+            rests.old = now + OLD_EVERY;
+        }
+        is_due
     }
 
     async fn judge_all(&self, tx: &ControlTx) -> Result<i64> {
@@ -117,7 +138,7 @@ impl Alerts {
                 store::list_unfound(tx).await
             })
             .await?;
-        if hashes.is_empty() || Instant::now() < *self.rest() {
+        if hashes.is_empty() || Instant::now() < self.rests().search {
             return Ok(());
         }
         let began = Instant::now();
@@ -130,12 +151,12 @@ impl Alerts {
             let theirs = db.read_tenant(&tenant, async |tx| known_here(tx, &hashes).await).await?;
             found.extend(theirs.into_iter().map(|hash| (hash, id)));
         }
-        *self.rest() = Instant::now() + began.elapsed() * RESTS;
+        self.rests().search = Instant::now() + began.elapsed() * RESTS;
         db.in_public(async |tx| store::mark_found(tx, &hashes, &found).await).await
     }
 
-    fn rest(&self) -> MutexGuard<'_, Instant> {
-        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rests(&self) -> MutexGuard<'_, Rests> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

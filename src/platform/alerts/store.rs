@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::model::{Alert, Kind, Named, Seen};
 use crate::{
-    db::ControlTx,
+    db::{ControlTx, Db},
     error::{Error, Result},
     types::{EmailAddress, TenantId},
 };
@@ -22,15 +22,21 @@ const LIST_MAX: i64 = 200;
 const SIGHTINGS_KEPT_MINUTES: i32 = 60;
 const ALERTS_KEPT_DAYS: i32 = 400;
 
-/// Whether there is anything to be judged.
-pub async fn is_anything(tx: &ControlTx) -> Result<bool> {
-    let row = tx
-        .query_one(
-            "SELECT EXISTS (SELECT FROM public.sighting) OR EXISTS (SELECT FROM public.alert WHERE closed_at IS NULL) AS is_any",
-            &[],
-        )
-        .await?;
-    Ok(row.get("is_any"))
+/// What there is to be judged.
+pub struct Matter {
+    /// Something was seen just now, or an alert is open.
+    pub is_fresh: bool,
+    /// Something is kept that was seen before.
+    pub is_any: bool,
+}
+
+/// Asked all the time.
+pub async fn find_matter(db: &Db) -> Result<Matter> {
+    let sql = "SELECT EXISTS (SELECT FROM public.sighting WHERE minute > now() - interval '2 minutes')
+            OR EXISTS (SELECT FROM public.alert WHERE closed_at IS NULL) AS is_fresh,
+        EXISTS (SELECT FROM public.sighting) AS is_any";
+    let row = db.ask_public(sql, &[]).await?;
+    Ok(Matter { is_fresh: row.get("is_fresh"), is_any: row.get("is_any") })
 }
 
 /// Nobody writes sightings until this unit ends, and nobody else judges them.
