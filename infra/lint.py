@@ -73,7 +73,7 @@ HELM_CASES = {
         "imagePullSecrets": [{"name": "registry"}],
         "secrets": {"aws": {"region": "eu-central-1", "endpoint": "http://aws.local"}},
         "otlp": {"endpoint": "http://otel:4317"},
-        "extraSettings": {"LASTMILE_DATABASE__STATEMENT_TIMEOUT_MS": "9000"},
+        "extraSettings": {"LASTMILE_DATABASE__WAIT_MS": "9000"},
         "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/lastmile"}},
         "service": {"annotations": {"a": "b"}},
         "ingress": {"customDomains": [{"host": "portal.fibernet.example", "secretName": "portal-fibernet-tls"}]},

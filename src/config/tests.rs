@@ -38,6 +38,29 @@ fn unknown_keys_are_refused_by_name() {
     assert!(load(&[("LASTMILE_COLOUR", "red")]).unwrap_err().contains("colour"));
 }
 
+/// The names of the variables that a deployment file sets.
+fn set_by(file: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let names = text.lines().filter_map(|line| line.trim().strip_prefix("LASTMILE_")?.split_once(':'));
+    names.map(|(name, _)| format!("LASTMILE_{}", name.strip_suffix("_FILE").unwrap_or(name))).collect()
+}
+
+#[test]
+fn deployment_files_set_what_there_is() {
+    for file in ["infra/compose.yaml", "infra/helm/lastmile/templates/_parts.tpl"] {
+        let names = set_by(file);
+        assert!(names.len() > 5, "{file}: {names:?}");
+        // Which names a store of secrets has depends on its kind; the password is for PostgreSQL's own container.
+        let others = |name: &&String| name.starts_with("LASTMILE_SECRETS__") || *name == "LASTMILE_PASSWORD";
+        // Any value will do: a wrong one is another matter than a name that nobody knows.
+        for name in names.iter().filter(|name| !others(name)) {
+            let refused = load(&[(name, "1")]).err().unwrap_or_default();
+            assert!(!refused.contains("unknown field"), "{file}: {name}: {refused}");
+        }
+    }
+}
+
 #[test]
 fn a_file_variable_gives_the_files_content() {
     let file = tempfile::NamedTempFile::new().unwrap();

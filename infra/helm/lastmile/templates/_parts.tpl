@@ -28,7 +28,7 @@ LASTMILE_PUBLIC_PORT: {{ . | quote }}
 LASTMILE_LISTEN: 0.0.0.0:8080
 LASTMILE_METRICS_LISTEN: 0.0.0.0:9464
 LASTMILE_DATABASE__URL_FILE: /run/lastmile/secrets/database-url
-LASTMILE_DATABASE__MAX_CONNECTIONS: {{ .Values.database.maxConnections | quote }}
+LASTMILE_DATABASE__SHARD_CONNECTIONS: {{ .Values.database.shardConnections | quote }}
 LASTMILE_SECRETS__KIND: {{ .Values.secrets.kind | quote }}
 {{- if eq .Values.secrets.kind "aws" }}
 LASTMILE_SECRETS__PREFIX: {{ .Values.secrets.aws.prefix | quote }}

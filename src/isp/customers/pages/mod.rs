@@ -74,7 +74,7 @@ fn area_choices(areas: &[AreaChoice], chosen: &str) -> Vec<Choice> {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct MapView {
     tile_url: String,
-    attribution: &'static str,
+    attribution: String,
     lat: f64,
     lng: f64,
     zoom: u8,
@@ -86,7 +86,10 @@ impl MapView {
         let (lat, lng, zoom) = middle.map_or((10.0, 0.0, 2), |(lat, lng)| (lat, lng, 13));
         Self {
             tile_url: settings.map.tile_url.clone(),
-            attribution: say("© OpenStreetMap contributors"),
+            attribution: match settings.map.attribution.as_str() {
+                "© OpenStreetMap contributors" => say("© OpenStreetMap contributors").to_owned(),
+                own => own.to_owned(),
+            },
             lat,
             lng,
             zoom,
