@@ -330,6 +330,34 @@ async fn a_message_waits_for_its_time_and_can_be_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_gone_when_a_message_is_due_is_left_out_and_the_others_are_not() {
+    let sender = Sender::open().await;
+    let mut people = Vec::new();
+    for n in 0..2 {
+        let addresses = json!([{"channel": "sms", "address": number(n)}]);
+        let new = json!({"name": format!("Person {n}"), "addresses": addresses});
+        people.push(text(&sender.api.post("/api/v1/contacts", new).await.expect(201), "/id"));
+    }
+    let later = |when: &str, value: &str| json!({"channels": ["sms"], "to": {"contacts": people}, "content": {"text": "Hi"}, when: value});
+    sender.api.post("/api/v1/messages", later("scheduled_at", "2027-01-01T00:00:00Z")).await.expect(202);
+    sender.api.post("/api/v1/messages", later("recurrence", "0 9 * * 1")).await.expect(202);
+    sender.api.delete(&format!("/api/v1/contacts/{}", people[0])).await.expect_status(204);
+    // Whoever asks for it now is told.
+    let now = json!({"channels": ["sms"], "to": {"contacts": people}, "content": {"text": "Hi"}});
+    assert_eq!(sender.api.post("/api/v1/messages", now).await.wrong_fields(), ["to.contacts[0]"]);
+    sender.run("UPDATE message SET scheduled_at = now()").await;
+    sender
+        .run(&format!(
+            "UPDATE public.job SET due_at = now() WHERE tenant_id = '{}' AND kind = 'expand_message'",
+            sender.tenant.id
+        ))
+        .await;
+    sender.until_sql("SELECT count(*) FROM delivery WHERE status = 'accepted'", "2").await;
+    let reached: Vec<String> = sender.taken().into_iter().map(|taken| taken.to).collect();
+    assert_eq!(reached, [number(1), number(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recurring_message_makes_one_of_its_own_each_time() {
     let sender = Sender::open().await;
     let body = json!({"channels": ["sms"], "to": {"addresses": [{"address": ANA}]}, "content": {"text": "Weekly"}, "recurrence": "0 9 * * 1"});

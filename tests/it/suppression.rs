@@ -80,6 +80,14 @@ async fn consent_lifts_an_opt_out_and_nothing_else() {
         say(&api, &address, "withdrawn").await;
         assert_eq!(reason_of(&api, &address).await.as_deref(), Some(reason));
     }
+    // Who asked to be left alone stays on the list when the first reason goes.
+    let list = api.get(&format!("{LIST}?q=blocked")).await.expect(200);
+    let blocked = format!("{LIST}/{}", text(&list, "/items/0/id"));
+    api.delete(&blocked).await.expect(204);
+    assert_eq!(reason_of(&api, "blocked@x.example").await.as_deref(), Some("unsubscribed"));
+    say(&api, "blocked@x.example", "granted").await;
+    assert_eq!(reason_of(&api, "blocked@x.example").await, None);
+    say(&api, "blocked@x.example", "withdrawn").await;
     let list = api.get(&format!("{CONSENTS}?limit=4")).await.expect(200);
     assert_eq!(list["items"].as_array().unwrap().len(), 4);
     let cursor = text(&list, "/next_cursor");

@@ -236,7 +236,8 @@ async fn freeze(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, campaign:
     let (Some(place), Some(list)) = (campaign.freezing.clone(), campaign.frozen_list) else {
         return Ok(Next::Done);
     };
-    let (people, next) = messages::people(tx, messaging, tenant, &campaign.draft.to, place).await?;
+    let whom = (campaign.draft.channels.as_slice(), &campaign.draft.to);
+    let (people, next) = messages::people(tx, messaging, tenant, whom, place).await?;
     if !people.is_empty() {
         lists::append(tx, list, &people).await?;
     }

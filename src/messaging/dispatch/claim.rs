@@ -16,8 +16,9 @@ use crate::{
     types::{AccountId, CustomerId, DeliveryId, MessageId, StaffId},
 };
 
-/// From the commit of a claim to the record of what came of it: longer than any call may take.
-const LEASE_SECONDS: f64 = 90.0;
+/// From the commit of a claim to the record of what came of it: longer than any call may take. The longest is a letter's, two and a
+/// half minutes to a server that looks for viruses before it answers.
+const LEASE_SECONDS: f64 = 180.0;
 
 /// A delivery that this worker has.
 #[derive(Debug, Clone)]

@@ -341,10 +341,10 @@ async fn suppress(tx: &TenantTx, ours: &[(&Settled, Status)]) -> Result<()> {
 }
 
 /// What was set aside is spent when a sender of the platform took the message, and given back when surely none did. Of a message of unknown fate
-/// it is spent: the provider may charge for it.
+/// it is spent: the provider may charge for it. What had come to its end before we heard was settled then.
 async fn credit(tx: &TenantTx, ours: &[(&Settled, Status)]) -> Result<()> {
     let (mut spent, mut released) = (Decimal::ZERO, Decimal::ZERO);
-    for (one, _) in ours {
+    for (one, _) in ours.iter().filter(|(_, was)| *was == Status::Queued) {
         match &one.fate {
             Fate::Accepted { .. } | Fate::Ended { status: Status::Unknown, .. } if one.is_lent() => {
                 spent += one.reserved;

@@ -188,6 +188,7 @@ async fn count(tx: &TenantTx, linked: &[Linked]) -> Result<()> {
         return Ok(());
     }
     update(tx, &moved).await?;
+    settle_credit(tx, &moved).await?;
     settle(tx, &moved).await?;
     figures::moved(tx, &moves(&moved)).await?;
     tell(tx, &moved).await
@@ -426,7 +427,31 @@ async fn update(tx: &TenantTx, moved: &[Moved]) -> Result<()> {
     Ok(())
 }
 
-/// What follows from a move: dead letters come and go, and nobody is asked any more. Credit was settled with the sending.
+/// What was to be tried again and has arrived after all is paid for with what was set aside for it, or that is given back where no sender
+/// of the platform's took it. All else was settled with the sending.
+async fn settle_credit(tx: &TenantTx, moved: &[Moved]) -> Result<()> {
+    let arrived: Vec<DeliveryId> = moved
+        .iter()
+        .filter(|one| one.whole.known.status == Status::Queued && one.has_new_status())
+        .map(|one| one.whole.id)
+        .collect();
+    if arrived.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "WITH was AS (SELECT d.id, d.reserved, a.platform_sender_id IS NOT NULL AS is_lent FROM delivery d \
+            LEFT JOIN provider_account a ON a.id = d.account_id WHERE d.id = ANY($1) AND d.reserved > 0), \
+         gone AS (UPDATE delivery d SET reserved = 0 FROM was WHERE d.id = was.id), \
+         sums AS (SELECT coalesce(sum(reserved) FILTER (WHERE is_lent), 0) AS spent, \
+            coalesce(sum(reserved) FILTER (WHERE NOT is_lent), 0) AS released FROM was) \
+         SELECT gate.settle_credit(spent, released) FROM sums WHERE spent + released > 0",
+        &[&arrived],
+    )
+    .await
+    .map(drop)
+}
+
+/// What follows from a move: dead letters come and go, and nobody is asked any more.
 async fn settle(tx: &TenantTx, moved: &[Moved]) -> Result<()> {
     let ids = |wanted: fn(&Moved) -> bool| -> Vec<DeliveryId> {
         moved.iter().filter(|one| wanted(one)).map(|one| one.whole.id).collect()

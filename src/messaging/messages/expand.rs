@@ -1,6 +1,6 @@
 //! Writing recipients out: an audience becomes deliveries, batch by batch, and never lies in memory as a whole.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, hash::Hash};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
@@ -68,6 +68,7 @@ struct Gathered {
     skipped: i32,
     /// Where to go on; None: that was all.
     next: Option<Place>,
+    unknown: Option<Error>,
 }
 
 /// What a batch came to.
@@ -77,6 +78,9 @@ pub struct Batch {
     pub skipped: i32,
     /// Where to go on; None: that was all.
     pub next: Option<Place>,
+    /// Names the first who was named by an id and is not there. Whoever asks is told; who was there when it was asked for, and is
+    /// gone since, is skipped.
+    pub unknown: Option<Error>,
 }
 
 impl Gathered {
@@ -84,7 +88,39 @@ impl Gathered {
     async fn came_to(self, tx: &TenantTx, written: Vec<DeliveryId>) -> Result<Batch> {
         credit::give_back(tx, &self.recipients, &written).await?;
         let left_out = i32::try_from(self.recipients.len() - written.len()).unwrap_or_default();
-        Ok(Batch { skipped: self.skipped + left_out, next: self.next, written })
+        Ok(Batch { skipped: self.skipped + left_out, next: self.next, written, unknown: self.unknown })
+    }
+}
+
+/// Some people of a part of an audience.
+#[derive(Default)]
+struct Page {
+    people: Vec<Person>,
+    /// Where the part goes on.
+    next: Option<Place>,
+    /// Of those who were named: how many are not there, and the first of them.
+    missing: i32,
+    unknown: Option<Error>,
+}
+
+impl Page {
+    fn new(people: Vec<Person>, next: Option<Place>) -> Self {
+        Self { people, next, ..Self::default() }
+    }
+
+    /// The same for people who were named by their ids.
+    fn of_named<I: Eq + Hash>(
+        people: Vec<Person>,
+        next: Option<Place>,
+        named: &[I],
+        id: impl Fn(&Person) -> Option<I>,
+        unknown: impl Fn(usize) -> Error,
+    ) -> Self {
+        let known: HashSet<I> = people.iter().filter_map(id).collect();
+        let gone: Vec<usize> =
+            named.iter().enumerate().filter(|(_, id)| !known.contains(*id)).map(|(at, _)| at).collect();
+        let missing = i32::try_from(gone.len()).unwrap_or(i32::MAX);
+        Self { people, next, missing, unknown: gone.first().map(|at| unknown(*at)) }
     }
 }
 
@@ -135,12 +171,15 @@ pub async fn begin(
 async fn gather(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, place: Place) -> Result<Gathered> {
     let parts = parts(of.to);
     let mut place = place;
-    let mut skipped = 0;
+    let (mut skipped, mut unknown) = (0, None);
     let mut recipients = Vec::new();
     while recipients.len() < BATCH {
         let Some(part) = parts.get(place.part) else { break };
-        let (people, next) = page(tx, messaging, of, part, &place).await?;
-        for person in people {
+        let found = page(tx, messaging, of, part, &place).await?;
+        skipped += found.missing;
+        unknown = unknown.or(found.unknown);
+        let next = found.next;
+        for person in found.people {
             let found = addressed(of, person);
             skipped += i32::from(found.is_empty());
             recipients.extend(found);
@@ -154,7 +193,7 @@ async fn gather(tx: &TenantTx, messaging: &Messaging, of: &Audience<'_>, place: 
     place.due = spread(&mut recipients, of.per_minute, place.due.unwrap_or(of.now).max(of.now));
     let next = (place.part < parts.len()).then_some(place);
     credit::set_aside(tx, of, &mut recipients).await?;
-    Ok(Gathered { recipients, skipped, next })
+    Ok(Gathered { recipients, skipped, next, unknown })
 }
 
 /// 409 `plan_limit_reached` when the plan's month has no room for so many more messages. What counts is what providers took in this
@@ -169,18 +208,18 @@ async fn must_fit_plan(tx: &TenantTx, tenant: &Tenant, adding: usize) -> Result<
     must_fit(tx, tenant, Metric::Messages, adding, used).await
 }
 
-/// The next people of an audience, about a batch of them, and where to go on.
+/// The next people of an audience, about a batch of them, and where to go on. Who is named by an address alone has it on `channels`.
 pub async fn people(
     tx: &TenantTx,
     messaging: &Messaging,
     tenant: &Tenant,
-    to: &To,
+    (channels, to): (&[Channel], &To),
     place: Place,
 ) -> Result<(Vec<Person>, Option<Place>)> {
     let of = Audience {
         tenant,
         id: MessageId::new(),
-        channels: &[],
+        channels,
         lane: Lane::Bulk,
         to,
         per_minute: None,
@@ -189,7 +228,7 @@ pub async fn people(
     };
     let parts = parts(to);
     let Some(part) = parts.get(place.part) else { return Ok((Vec::new(), None)) };
-    let (people, next) = page(tx, messaging, &of, part, &place).await?;
+    let Page { people, next, .. } = page(tx, messaging, &of, part, &place).await?;
     let next = next.unwrap_or(Place { part: place.part + 1, ..Place::default() });
     Ok((people, (next.part < parts.len()).then_some(next)))
 }
@@ -203,8 +242,10 @@ pub async fn first(
 ) -> Result<Option<Recipient>> {
     let mut place = place;
     for part in &parts(of.to) {
-        let (people, _) = page(tx, messaging, of, part, &place).await?;
-        if let Some(found) = people.into_iter().find_map(|person| addressed(of, person).into_iter().next()) {
+        let found = page(tx, messaging, of, part, &place).await?;
+        if let Some(found) =
+            found.people.into_iter().find_map(|person| addressed(of, person).into_iter().next())
+        {
             return Ok(Some(found));
         }
         place = Place { part: place.part + 1, ..Place::default() };
@@ -225,7 +266,7 @@ async fn page(
     of: &Audience<'_>,
     part: &Part<'_>,
     place: &Place,
-) -> Result<(Vec<Person>, Option<Place>)> {
+) -> Result<Page> {
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
     let counted = |len: usize, taken: usize| {
         let offset = place.offset + taken;
@@ -236,44 +277,38 @@ async fn page(
             let some: Vec<Person> =
                 given.iter().skip(place.offset).take(BATCH).map(|one| person(of.channels, one)).collect();
             let taken = some.len();
-            (some, counted(given.len(), taken))
+            Page::new(some, counted(given.len(), taken))
         }
         Part::Contacts(ids) => {
             let some: Vec<ContactId> = ids.iter().skip(place.offset).take(BATCH).copied().collect();
             let found = contacts::find(tx, &some).await?;
-            let known: HashSet<ContactId> = found.iter().filter_map(|person| person.contact).collect();
-            if let Some(at) = some.iter().position(|id| !known.contains(id)) {
-                return Err(unknown("contacts", place.offset + at, "contact"));
-            }
-            (found, counted(ids.len(), some.len()))
+            let gone = |at| unknown("contacts", place.offset + at, "contact");
+            Page::of_named(found, counted(ids.len(), some.len()), &some, |person| person.contact, gone)
         }
         Part::Customers(ids) => {
             let some: Vec<CustomerId> = ids.iter().skip(place.offset).take(BATCH).copied().collect();
             let found = messaging.directory.find(tx, of.tenant, &some).await?;
-            let known: HashSet<CustomerId> = found.iter().filter_map(|person| person.customer).collect();
-            if let Some(at) = some.iter().position(|id| !known.contains(id)) {
-                return Err(unknown("customers", place.offset + at, "customer"));
-            }
-            (found, counted(ids.len(), some.len()))
+            let gone = |at| unknown("customers", place.offset + at, "customer");
+            Page::of_named(found, counted(ids.len(), some.len()), &some, |person| person.customer, gone)
         }
         Part::Group(group) => {
             let found = contacts::page_of_group(tx, *group, place.after.map(ContactId), limit).await?;
             let last = found.last().and_then(|person| person.contact).map(|id| id.0);
             let next = last.filter(|_| found.len() >= BATCH);
-            (found, next.map(|after| Place { after: Some(after), ..place.clone() }))
+            Page::new(found, next.map(|after| Place { after: Some(after), ..place.clone() }))
         }
         Part::List(list) => {
             let directory = messaging.directory.as_ref();
             let (found, places) = lists::page(tx, of.tenant, directory, *list, place.offset, limit).await?;
             let offset = place.offset + places;
-            (found, (places >= BATCH).then(|| Place { offset, ..place.clone() }))
+            Page::new(found, (places >= BATCH).then(|| Place { offset, ..place.clone() }))
         }
         Part::Segment(segment) => {
             let after = place.after.map(CustomerId);
             let found = messaging.directory.page(tx, of.tenant, segment, after, limit).await?;
             let last = found.last().and_then(|person| person.customer).map(|id| id.0);
             let next = last.filter(|_| found.len() >= BATCH);
-            (found, next.map(|after| Place { after: Some(after), ..place.clone() }))
+            Page::new(found, next.map(|after| Place { after: Some(after), ..place.clone() }))
         }
     })
 }

@@ -257,6 +257,14 @@ pub async fn someone(tx: &TenantTx, messaging: &Messaging, tenant: &Tenant, to: 
     if count_of(tx, messaging, tenant, to).await? == 0 { Err(nobody()) } else { Ok(()) }
 }
 
+/// Whoever asks for a message hears of the first who is not there.
+fn known(batch: Batch) -> Result<Batch> {
+    match batch.unknown {
+        Some(unknown) => Err(unknown),
+        None => Ok(batch),
+    }
+}
+
 /// Writes the message and its first recipients out, and leaves the rest to a job.
 async fn write_out(
     tx: &TenantTx,
@@ -268,7 +276,7 @@ async fn write_out(
     if ask.to.has_parts() {
         someone(tx, messaging, of.tenant, &ask.to).await?;
     }
-    let first = expand::begin(tx, messaging, of, ask, entry).await?;
+    let first = known(expand::begin(tx, messaging, of, ask, entry).await?)?;
     let mut place = first.next.clone();
     count(sent, &first);
     let (written, skipped) = (sent.recipients, sent.skipped);
@@ -276,7 +284,7 @@ async fn write_out(
     let at_once = if ask.to.named() == 0 || ask.per_minute.is_some() { 1 } else { BATCHES_AT_ONCE };
     for _ in 1..at_once {
         let Some(at) = place.take() else { break };
-        let batch = expand::batch(tx, messaging, of, at).await?;
+        let batch = known(expand::batch(tx, messaging, of, at).await?)?;
         count(sent, &batch);
         place = batch.next;
     }

@@ -124,7 +124,28 @@ async fn lift_by(
     let Some(gone) = store::delete(tx, channel, address, only).await? else { return Ok(false) };
     let told = Event { before: Some(gone.told()), ..event("suppression.lifted", &gone) };
     audit::record(tx, hand.actor, hand.origin, told).await?;
+    keep_word(tx, hand, &gone).await?;
     Ok(true)
+}
+
+/// Who was on the list for another reason first, and asked to be left alone since, stays on it for that.
+async fn keep_word(tx: &TenantTx, hand: Hand<'_>, gone: &Suppression) -> Result<()> {
+    if gone.reason == Reason::Unsubscribed {
+        return Ok(());
+    }
+    let said = store::consents_of(tx, &[(gone.channel, &gone.address)]).await?;
+    if !said.values().any(|consent| *consent == Consent::Withdrawn) {
+        return Ok(());
+    }
+    let new = New {
+        channel: gone.channel,
+        address: &gone.address,
+        reason: Reason::Unsubscribed,
+        source: gone.source,
+        note: "",
+        delivery: None,
+    };
+    add_by(tx, hand, &[new]).await.map(drop)
 }
 
 /// What a recipient's word changes: STOP withdraws consent and suppresses, START grants it and lifts an opt-out, nothing else.
@@ -232,6 +253,7 @@ pub async fn suppress(tx: &TenantTx, by: &By, draft: &Draft, source: Source) -> 
 pub async fn unsuppress(tx: &TenantTx, by: &By, id: SuppressionId) -> Result<Suppression> {
     let gone = store::delete_by_id(tx, id).await?.ok_or(Error::not_found("suppression"))?;
     by.record(tx, Event { before: Some(gone.told()), ..event("suppression.lifted", &gone) }).await?;
+    keep_word(tx, by.into(), &gone).await?;
     Ok(gone)
 }
 
