@@ -14,6 +14,10 @@ pub(super) fn from_driver(source: tokio_postgres::Error) -> Error {
     if source.code() == Some(&SqlState::QUERY_CANCELED) {
         return Error::unavailable("too_slow", "The database took too long over this.");
     }
+    // A day that the calendar has and PostgreSQL has not: whoever asks about the year -9999 is told so.
+    if source.code() == Some(&SqlState::DATETIME_FIELD_OVERFLOW) {
+        return Error::invalid("date", "out_of_range", "A date here lies outside of what can be kept.");
+    }
     Error::internal(source)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    harness::{Answer, tenant, text},
+    harness::{Answer, PASSWORD, tenant, text},
     sender::{Sender, number},
 };
 
@@ -99,6 +99,18 @@ async fn installation(sender: &Sender, customer: &str, status: &str, until: &str
     id
 }
 
+/// An outage that hits nobody, behind the scenes.
+async fn outage(sender: &Sender, status: &str) -> String {
+    let id = Uuid::now_v7().to_string();
+    sender
+        .run(&format!(
+            "INSERT INTO outage (id, number, status, node_kind, node_label, started_at, opened_by) \
+             VALUES ('{id}', 'OUT-2026-9999', '{status}', 'nap', 'N', now(), 'x')"
+        ))
+        .await;
+    id
+}
+
 /// Noon of the tenant's day so many days from today.
 fn noon_in(days: i32) -> String {
     format!(
@@ -135,9 +147,14 @@ async fn a_part_that_is_not_there_or_holds_nobody_is_named() {
     let isp = Isp::open().await;
     let other = Sender::bare(tenant().await).await;
     let foreign = made(&other, "/api/v1/areas", json!({"name": "Carmen", "code": "CAR"})).await;
+    let (theirs, none) = (outage(&other, "down").await, outage(&isp.sender, "dismissed").await);
     for segment in [
         json!({"kind": "area", "id": foreign}),
         json!({"kind": "area", "id": Uuid::now_v7()}),
+        json!({"kind": "outage", "id": theirs}),
+        json!({"kind": "outage", "id": none}),
+        json!({"kind": "outage", "id": Uuid::now_v7()}),
+        json!({"kind": "outage"}),
         json!({"kind": "customer", "id": isp.gone}),
         json!({"kind": "area"}),
         json!({"kind": "everyone"}),
@@ -152,4 +169,58 @@ async fn a_part_that_is_not_there_or_holds_nobody_is_named() {
     let refused = isp.ask(json!([{"kind": "expiring", "days": 0}])).await.expect(422);
     assert_eq!(refused["errors"][0]["code"], "empty_audience");
     assert_eq!(isp.sender.ask("SELECT count(*) FROM message").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_an_outage_hit_is_a_part_and_its_page_leads_there() {
+    let isp = Isp::open().await;
+    let down = json!({"node_kind": "nap", "node_id": isp.nap, "cause": "power"});
+    let outage = made(&isp.sender, "/api/v1/outages", down).await;
+    let page = format!("/outages/{outage}");
+    let words = [("message", "Back by six & sorry.")];
+
+    // Nothing goes out from the page: it leads on to where messages are written, with everything filled in.
+    let mut browser = isp.sender.tenant.browser().await;
+    assert!(browser.get(&page).await.text().contains("Send it to those affected"));
+    let kept = browser.post(&format!("{page}/message"), &words).await;
+    let compose = kept.expect_status(303).header("location").to_owned();
+    let expected = format!("/messages/new?segment=outage%3A{outage}&text=Back+by+six+%26+sorry.");
+    assert_eq!(compose, expected);
+    let form = browser.get(&compose).await.expect_status(200).text();
+    assert!(form.contains(&format!("value=\"outage:{outage}\" selected")), "{form}");
+    assert!(form.contains("Back by six &amp; sorry.") && form.contains("Nothing has gone out yet"), "{form}");
+    assert_eq!(isp.sender.ask("SELECT count(*) FROM message").await, "0");
+
+    // Who may not send stays, and is told so.
+    let other = isp.sender.tenant.person(&["outages.view", "outages.manage"]).await;
+    let mut browser = isp.sender.tenant.browser_as(&other.email, PASSWORD).await;
+    browser.get(&page).await.expect_status(200);
+    let kept = browser.post(&format!("{page}/message"), &words).await;
+    assert_eq!(kept.expect_status(303).header("location"), page);
+    let shown = browser.get(&page).await.text();
+    assert!(shown.contains("Somebody who may send messages can send it."), "{shown}");
+    assert!(!shown.contains("Send it to those affected"), "{shown}");
+
+    let hit = json!([{"kind": "outage", "id": outage}]);
+    assert_eq!(isp.reached(hit.clone()).await, "Wired");
+    // Also when it is over, and with whoever was written down since.
+    isp.sender
+        .run(&format!(
+            "INSERT INTO outage_subscriber (outage_id, installation_id, customer_id, was_active) \
+             SELECT '{outage}', id, customer_id, false FROM installation WHERE paid_until < now(); \
+             UPDATE outage SET status = 'restored', restored_at = now() WHERE id = '{outage}'"
+        ))
+        .await;
+    assert_eq!(isp.reached(hit).await, "Ended Wired");
+
+    // After a month nobody is to be told any more.
+    isp.sender
+        .run(&format!(
+            "UPDATE outage SET started_at = now() - interval '41 days', restored_at = now() - interval '40 days' \
+             WHERE id = '{outage}'"
+        ))
+        .await;
+    let mut browser = isp.sender.tenant.browser().await;
+    assert!(!browser.get(&page).await.text().contains("Send it to those affected"));
+    assert!(!browser.get(&compose).await.text().contains(&format!("outage:{outage}\"")));
 }

@@ -126,6 +126,25 @@ async fn grace_days_keep_service_on() {
 }
 
 #[tokio::test]
+async fn who_left_or_is_suspended_is_not_asked_to_renew() {
+    let shop = Shop::open().await;
+    for (status, more) in [("terminated", ", terminated_at = now()"), ("suspended", "")] {
+        let (_, installation) = shop.installation().await;
+        let plan = shop.plan("900").await;
+        let one = text(&shop.sell(&installation, &plan).await, "/id");
+        let ends = format!("UPDATE installation SET status = '{status}'{more} WHERE id = '{installation}'");
+        shop.run(&ends).await;
+        shop.pass(&installation, 31 * DAY).await;
+        shop.call().await;
+        assert_eq!(shop.subscription(&one).await["status"], "expired");
+    }
+    assert_eq!(
+        (shop.events("subscription.expired").await, shop.events("subscription.reminder").await),
+        ("2".into(), "0".into())
+    );
+}
+
+#[tokio::test]
 async fn what_is_paused_does_not_end() {
     let shop = Shop::open().await;
     let (_, installation) = shop.installation().await;

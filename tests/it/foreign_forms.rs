@@ -150,6 +150,12 @@ const FORMS: &[Place] = &[
     ),
     Place(
         "/visits",
+        "ticket_id",
+        "tickets",
+        "customer_id={customers}&kind=repair&day=2031-01-02&time=09:00&minutes=60",
+    ),
+    Place(
+        "/visits",
         "technician_id",
         "staff",
         "customer_id={customers}&kind=repair&day=2031-01-02&time=09:00&minutes=60",

@@ -58,6 +58,7 @@ const NAMES: &[(&str, &str)] = &[
     ("subscription_id", "subscriptions"),
     ("technician_id", "staff"),
     ("template_id", "templates"),
+    ("ticket_id", "tickets"),
 ];
 
 /// Filters that only compare, and look nothing up: of anybody else there is nothing here, and the list is empty. The trail outlives

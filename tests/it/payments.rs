@@ -185,6 +185,8 @@ async fn only_credit_is_given_back() {
 
 #[tokio::test]
 async fn the_list_narrows_by_local_days_and_is_downloaded() {
+    let never = tenant().await.api().await.get("/api/v1/payments?from=-9999-01-01").await;
+    assert_eq!(never.wrong_fields(), ["date"], "a day that the calendar has and nobody keeps");
     let shop = Shop::open().await;
     shop.api.patch("/api/v1/company", json!({"time_zone": "Asia/Manila"})).await.expect(200);
     let (customer, _) = shop.installation().await;

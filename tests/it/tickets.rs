@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Api, PASSWORD, Tenant, between, sql, tenant, text},
+    harness::{Api, PASSWORD, Tenant, between, mailbox::until, sql, tenant, text},
     outages::Field,
 };
 
@@ -189,6 +189,36 @@ async fn only_what_belongs_here_can_be_named() {
 }
 
 #[tokio::test]
+async fn two_hands_at_once_lose_nothing_of_each_other() {
+    let tenant = tenant().await;
+    let api = tenant.api().await;
+    let customer = customer(&api, "Ana", "Cruz").await;
+    let id = text(&open(&api, &customer, json!({})).await, "/id");
+    // Somebody assigns it, and has not committed when somebody else lets it wait.
+    let hand = sql(&tenant.server.database).await;
+    let assigns = format!(
+        "SET search_path = {}, ext; BEGIN; UPDATE ticket SET assigned_to = '{}' WHERE id = '{id}'",
+        tenant.schema().await,
+        tenant.owner_id
+    );
+    hand.batch_execute(&assigns).await.unwrap();
+    let (other, path) = (api.clone(), format!("{TICKETS}/{id}/status"));
+    let asked =
+        tokio::spawn(async move { other.post(&path, json!({"status": "waiting"})).await.expect(200) });
+    let waits = sql(&tenant.server.database).await;
+    let blocked =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM ticket%'";
+    until("the other to wait", async || {
+        let row = waits.query_one(blocked, &[]).await.unwrap();
+        (row.get::<_, i64>(0) > 0).then_some(())
+    })
+    .await;
+    hand.batch_execute("COMMIT").await.unwrap();
+    let is = asked.await.unwrap();
+    assert_eq!((&is["status"], &is["assigned_to"]), (&json!("waiting"), &json!(tenant.owner_id)));
+}
+
+#[tokio::test]
 async fn who_only_works_on_tickets_works_on_their_own() {
     let tenant = tenant().await;
     let api = tenant.api().await;
@@ -353,6 +383,41 @@ async fn canned_replies_are_kept_apart_by_their_titles() {
 /// What the next page says of the action before it.
 async fn flash(browser: &mut crate::harness::Browser, path: &str) -> String {
     between(&browser.get(path).await.text(), "<span data-text>", "</span>").unwrap_or_default()
+}
+
+#[tokio::test]
+async fn the_board_keeps_its_filter() {
+    let (tenant, ana, mut browser) = portal().await;
+    let ticket = open(&tenant.api().await, &ana, json!({"title": "No light", "priority": "medium"})).await;
+    let board = browser.get("/tickets/board?q=light&priority=medium").await.text();
+    let kept = between(&board, "name=\"filter\" value=\"", "\"").unwrap();
+    let kept = kept.replace("&amp;", "&").replace("&#x3D;", "=");
+    let path = format!("/tickets/{}/status", text(&ticket, "/id"));
+    let mut step = [("status", "waiting"), ("from", "board"), ("filter", kept.as_str())];
+    let back = browser.post(&path, &step).await;
+    assert_eq!(back.expect_status(303).header("location"), "/tickets/board?q=light&priority=medium");
+    // It is read as a filter of the board, and as nothing else.
+    for (status, wrong) in [("pending", "https://elsewhere.example/"), ("waiting", "//elsewhere.example")] {
+        step[0].1 = status;
+        step[2].1 = wrong;
+        let back = browser.post(&path, &step).await;
+        assert_eq!(back.expect_status(303).header("location"), "/tickets/board");
+    }
+}
+
+#[tokio::test]
+async fn what_else_is_on_the_page_goes_with_the_filter_of_the_list() {
+    let (tenant, _, browser) = portal().await;
+    let list = browser.with_cookies().header("hx-request", "true").header("hx-target", "tickets");
+    let swapped = list.get("/tickets?q=light&status=open").await.expect_status(200).text();
+    for href in ["/tickets/board?q=light", "/tickets/export?q=light", "/tickets/counts?q=light"] {
+        assert!(swapped.contains(href), "{href}: {swapped}");
+    }
+    assert_eq!(swapped.matches("hx-swap-oob").count(), 2, "{swapped}");
+    // A tab of the same list leaves the counts as they are.
+    let seen = list.header("hx-current-url", &format!("https://{}/tickets?q=light", tenant.host));
+    let swapped = seen.get("/tickets?q=light&status=open").await.expect_status(200).text();
+    assert!(swapped.contains("id=\"tickets-links\"") && !swapped.contains("tickets-counts"), "{swapped}");
 }
 
 async fn portal() -> (Tenant, String, crate::harness::Browser) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PASSWORD, tenant, text},
+    harness::{Answer, Browser, PASSWORD, tenant, text},
     installations::customer,
 };
 
@@ -58,6 +58,64 @@ async fn an_installation_of_another_customer_is_no_place_to_go() {
     wrong["installation_id"] = json!(of_ben);
     let refused = api.post("/api/v1/visits", wrong).await.expect(422);
     assert_eq!(refused["errors"][0]["code"], "of_another_customer");
+}
+
+/// Sends the form of a new visit that is for a ticket.
+async fn plan_for(browser: &mut Browser, customer: &str, ticket: &str, time: &str) -> Answer {
+    let fields = [
+        ("customer_id", customer),
+        ("ticket_id", ticket),
+        ("kind", "repair"),
+        ("day", "2026-12-02"),
+        ("time", time),
+        ("minutes", "60"),
+    ];
+    browser.post("/visits", &fields).await
+}
+
+#[tokio::test]
+async fn a_visit_that_a_ticket_asks_for_is_linked_with_it() {
+    let tenant = tenant().await;
+    let api = tenant.api().await;
+    let (ana, ben) = (customer(&api, "Ana", "Cruz").await, customer(&api, "Ben", "Reyes").await);
+    let ticket = async |customer: &str| {
+        let body = json!({"customer_id": customer, "title": "No light", "category": "no_connection"});
+        text(&api.post("/api/v1/tickets", body).await.expect(201), "/id")
+    };
+    let (of_ana, of_ben) = (ticket(&ana).await, ticket(&ben).await);
+    let nobodys = uuid::Uuid::now_v7().to_string();
+    let mut body = visit(&ana, None, "2026-12-01T01:00:00Z", "2026-12-01T02:00:00Z");
+    for (wrong, code) in [(&of_ben, "of_another_customer"), (&nobodys, "unknown")] {
+        body["ticket_id"] = json!(wrong);
+        let refused = api.post("/api/v1/visits", body.clone()).await;
+        assert_eq!(refused.wrong_fields(), ["ticket_id"]);
+        assert_eq!(refused.expect(422)["errors"][0]["code"], code);
+    }
+    body["ticket_id"] = json!(of_ana);
+    let planned = api.post("/api/v1/visits", body).await.expect(201);
+    assert_eq!(planned["ticket_id"], json!(of_ana));
+    let shown = api.get(&format!("/api/v1/visits/{}", text(&planned, "/id"))).await.expect(200);
+    assert_eq!(shown["ticket_id"], json!(of_ana));
+
+    // From the ticket's page, over a form that is refused once, and back to the ticket's page.
+    let mut browser = tenant.browser().await;
+    let page = browser.get(&format!("/tickets/{of_ana}")).await.expect_status(200).text();
+    let link = format!("/visits/new?customer={ana}&amp;ticket={of_ana}&amp;kind=repair");
+    assert!(page.contains(&link), "{page}");
+    let hidden = format!("name=\"ticket_id\" value=\"{of_ana}\"");
+    let form = browser.get(&link.replace("&amp;", "&")).await.expect_status(200).text();
+    assert!(form.contains(&hidden), "{form}");
+    let refused = plan_for(&mut browser, &ana, &of_ana, "25:00").await.expect_status(422).text();
+    assert!(refused.contains(&hidden), "{refused}");
+    let refused = plan_for(&mut browser, &ana, &of_ben, "09:00").await.expect_status(422).text();
+    assert!(refused.contains("This ticket is another customer"), "{refused}");
+    let refused = plan_for(&mut browser, &ana, &nobodys, "09:00").await.expect_status(422).text();
+    assert!(refused.contains("There is no such ticket."), "{refused}");
+    let planned = plan_for(&mut browser, &ana, &of_ana, "09:00").await;
+    let href = planned.expect_status(303).header("location").to_owned();
+    let shown = browser.get(&href).await.text();
+    assert!(shown.contains(&format!("href=\"/tickets/{of_ana}\"")), "{shown}");
+    assert!(browser.get(&format!("/tickets/{of_ana}")).await.text().contains(&href));
 }
 
 #[tokio::test]

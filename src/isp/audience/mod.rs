@@ -1,8 +1,8 @@
 //! Customers as those whom messages reach, without being entered twice: what messaging knows of this business.
 //!
 //! Owns no table. Reads `customer` and, for what a template may say of somebody, `area`, `installation`, `subscription` (its plan),
-//! `customer_account` and `subscriber_login`; names of `plan` and `nap` for the choices. Writes nothing. Deleted customers are in no
-//! segment and are not found; terminated ones are in no segment.
+//! `customer_account` and `subscriber_login`; `outage` and `outage_subscriber` for whom one hits; names of `plan` and `nap` for the
+//! choices. Writes nothing. Deleted customers are in no segment and are not found; terminated ones are in no segment.
 
 mod segments;
 mod store;
@@ -39,6 +39,7 @@ impl Directory for Audience {
                 "area" => store::areas(tx).await,
                 "plan" => store::plans(tx).await,
                 "nap" => store::naps(tx).await,
+                "outage" => store::outages(tx).await,
                 "customer" => store::customers(tx).await,
                 _ => Ok(Vec::new()),
             }
@@ -56,6 +57,7 @@ impl Directory for Audience {
                 Part::Area(id) => of(store::area_name(tx, id).await?, say("Customers of")),
                 Part::Plan(id) => of(store::plan_name(tx, id).await?, say("Customers with")),
                 Part::Nap(id) => of(store::nap_name(tx, id).await?, say("Customers on")),
+                Part::Outage(id) => of(store::outage_number(tx, id).await?, say("Hit by")),
                 Part::Expiring(0) => Some(say("Expiring today").to_owned()),
                 Part::Expiring(1) => Some(say("Expiring within 1 day").to_owned()),
                 Part::Expiring(days) => Some(say!("Expiring within {} days", days)),

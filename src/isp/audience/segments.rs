@@ -2,7 +2,7 @@
 
 use crate::{
     messaging::audience::{Segment, SegmentKind, SegmentNeeds},
-    types::{AreaId, CustomerId, NapId, PlanId},
+    types::{AreaId, CustomerId, NapId, OutageId, PlanId},
 };
 
 const DAYS_MAX: i32 = 365;
@@ -13,6 +13,7 @@ pub const KINDS: &[SegmentKind] = &[
     SegmentKind { kind: "area", label: "Customers of an area", needs: SegmentNeeds::One },
     SegmentKind { kind: "plan", label: "Customers with a plan", needs: SegmentNeeds::One },
     SegmentKind { kind: "nap", label: "Customers on a NAP", needs: SegmentNeeds::One },
+    SegmentKind { kind: "outage", label: "Customers hit by an outage", needs: SegmentNeeds::One },
     SegmentKind { kind: "expiring", label: "Customers whose service expires", needs: SegmentNeeds::Days },
     SegmentKind {
         kind: "overdue",
@@ -33,6 +34,8 @@ pub enum Part {
     Plan(PlanId),
     /// Who hang on it.
     Nap(NapId),
+    /// Whom it hits, or hit. One that is proposed or was none hits nobody.
+    Outage(OutageId),
     /// Whose service runs now and ends, by the tenant's days, within so many days; 0 is today.
     Expiring(i32),
     /// Who owe, or have a service whose paid time is over.
@@ -48,6 +51,7 @@ impl Part {
             ("area", Some(id), None) => Some(Self::Area(id.into())),
             ("plan", Some(id), None) => Some(Self::Plan(id.into())),
             ("nap", Some(id), None) => Some(Self::Nap(id.into())),
+            ("outage", Some(id), None) => Some(Self::Outage(id.into())),
             ("expiring", None, Some(days)) if (0..=DAYS_MAX).contains(&days) => Some(Self::Expiring(days)),
             ("overdue", None, None) => Some(Self::Overdue),
             _ => None,
@@ -71,6 +75,7 @@ mod tests {
             ("customers", id, None),
             ("area", None, None),
             ("area", id, Some(1)),
+            ("outage", None, None),
             ("expiring", None, None),
             ("expiring", None, Some(-1)),
             ("expiring", None, Some(366)),

@@ -9,7 +9,7 @@ use super::segments::Part;
 use crate::{
     db::{Params, TenantTx},
     error::Result,
-    types::{AreaId, CustomerId, NapId, PlanId, search::Words},
+    types::{AreaId, CustomerId, NapId, OutageId, PlanId, search::Words},
 };
 
 /// A customer with what a template may say of them.
@@ -104,6 +104,10 @@ const PLAN: Texts = part!(
 const NAP: Texts = part!(
     "c.status <> 'terminated' AND c.id IN (SELECT customer_id FROM installation WHERE nap_id = $3::uuid)"
 );
+const OUTAGE: Texts = part!(
+    "c.status <> 'terminated' AND c.id IN (SELECT h.customer_id FROM outage_subscriber h \
+     JOIN outage o ON o.id = h.outage_id WHERE h.outage_id = $3::uuid AND o.status IN ('down', 'restored'))"
+);
 const EXPIRING: Texts = part!(
     "c.status <> 'terminated' AND c.id IN (SELECT customer_id FROM installation WHERE status = 'active' \
      AND paid_until >= now() AND paid_until < (date_trunc('day', now() AT TIME ZONE $4::text) \
@@ -111,7 +115,8 @@ const EXPIRING: Texts = part!(
 );
 const OVERDUE: Texts = part!(
     "c.status <> 'terminated' AND c.id IN (SELECT customer_id FROM customer_account WHERE balance > 0 \
-     UNION ALL SELECT customer_id FROM installation WHERE status IN ('active', 'inactive') AND paid_until < now())"
+     UNION ALL SELECT customer_id FROM installation i WHERE status IN ('active', 'inactive') AND paid_until < now() \
+     AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = i.id AND p.status = 'paused'))"
 );
 
 /// The ids of one page, in order. `zone` says which days are the tenant's.
@@ -150,6 +155,7 @@ async fn ask(
         Part::Area(id) => by_id(&AREA, id.0).await,
         Part::Plan(id) => by_id(&PLAN, id.0).await,
         Part::Nap(id) => by_id(&NAP, id.0).await,
+        Part::Outage(id) => by_id(&OUTAGE, id.0).await,
     }
 }
 
@@ -189,6 +195,14 @@ pub async fn naps(tx: &TenantTx) -> Result<Named> {
     Ok(named(&tx.query(sql, &[]).await?))
 }
 
+/// What is down or was so within a month, the latest first. An outage's page leads here for as long.
+pub async fn outages(tx: &TenantTx) -> Result<Named> {
+    let sql = "SELECT id, number || ' · ' || node_label FROM outage WHERE status = 'down' \
+               OR (status = 'restored' AND restored_at > now() - interval '31 days') \
+               ORDER BY started_at DESC, id DESC LIMIT 50";
+    Ok(named(&tx.query(sql, &[]).await?))
+}
+
 pub async fn customers(tx: &TenantTx) -> Result<Named> {
     let sql = "SELECT id, first_name || ' ' || last_name FROM customer WHERE deleted_at IS NULL \
                ORDER BY lower(last_name), lower(first_name), id LIMIT 1000";
@@ -209,6 +223,10 @@ pub async fn plan_name(tx: &TenantTx, id: PlanId) -> Result<Option<String>> {
 
 pub async fn nap_name(tx: &TenantTx, id: NapId) -> Result<Option<String>> {
     name_of(tx, "SELECT code || ' · ' || name FROM nap WHERE id = $1", id.0).await
+}
+
+pub async fn outage_number(tx: &TenantTx, id: OutageId) -> Result<Option<String>> {
+    name_of(tx, "SELECT number FROM outage WHERE id = $1 AND status IN ('down', 'restored')", id.0).await
 }
 
 pub async fn customer_name(tx: &TenantTx, id: CustomerId) -> Result<Option<String>> {

@@ -92,6 +92,8 @@ struct Ending {
     ends_at: DateTime<Utc>,
     /// Nothing is chained to it.
     is_last: bool,
+    /// Its installation is neither suspended nor over: there is something to renew.
+    is_wanted: bool,
 }
 
 fn ending_of(row: &tokio_postgres::Row) -> Ending {
@@ -102,6 +104,7 @@ fn ending_of(row: &tokio_postgres::Row) -> Ending {
         plan_name: row.get(3),
         ends_at: row.get(4),
         is_last: row.get(5),
+        is_wanted: row.get(6),
     }
 }
 
@@ -128,7 +131,8 @@ async fn expire(tx: &TenantTx, tenant: &Tenant, policy: &Policy, now: DateTime<U
              AND s.ends_at <= $2 AND NOT EXISTS (SELECT FROM subscription p \
              WHERE p.installation_id = s.installation_id AND p.status = 'paused') \
              RETURNING s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, NOT EXISTS (SELECT FROM subscription n \
-                WHERE n.installation_id = s.installation_id AND n.status = 'active' AND n.ends_at > $2)",
+                WHERE n.installation_id = s.installation_id AND n.status = 'active' AND n.ends_at > $2), \
+             (SELECT i.status IN ('scheduled', 'active', 'inactive') FROM installation i WHERE i.id = s.installation_id)",
             &[&ids, &now],
         )
         .await?;
@@ -137,7 +141,8 @@ async fn expire(tx: &TenantTx, tenant: &Tenant, policy: &Policy, now: DateTime<U
     let ended: Vec<Ending> = ended.iter().map(ending_of).collect();
     publish(tx, "subscription.expired", &ended, |ending| json!({ "is_renewed": !ending.is_last })).await?;
     if tells_of_end {
-        let last: Vec<Ending> = ended.into_iter().filter(|ending| ending.is_last).collect();
+        let last: Vec<Ending> =
+            ended.into_iter().filter(|ending| ending.is_last && ending.is_wanted).collect();
         tell(tx, last, 0, tenant.time_zone.0).await?;
     }
     Ok(i64::try_from(due.len()).is_ok_and(|n| n == BATCH))
@@ -261,7 +266,7 @@ async fn remind(tx: &TenantTx, tenant: &Tenant, policy: &Policy, now: DateTime<U
         let rows = tx
             .query(
                 concat!(
-                    "SELECT s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, true ",
+                    "SELECT s.id, s.installation_id, s.customer_id, s.plan_name, s.ends_at, true, true ",
                     reminded!("$1", "$2", "$3::smallint"),
                     " ORDER BY s.ends_at, s.id LIMIT $4 FOR NO KEY UPDATE OF s SKIP LOCKED"
                 ),
@@ -318,10 +323,13 @@ async fn look(tx: &TenantTx, policy: &Policy, zone: Tz, now: DateTime<Utc>) -> R
     let reminds: Vec<bool> = row.get(4);
     // Of each window, the end of the period that its reminder will be about next.
     let reminded: Vec<Option<DateTime<Utc>>> = row.get(5);
+    // Where a zone turns its clocks, days before the one are not always days after the other: what seems to be due by the one and is
+    // not by the other is looked at again in a minute, not at once.
+    let soon = now + TimeDelta::minutes(1);
     let reminders = reminded
         .into_iter()
         .zip(&days)
-        .filter_map(|(ends_at, days)| ends_at.map(|at| policy::before(at, *days, zone)));
+        .filter_map(|(ends_at, days)| ends_at.map(|at| policy::before(at, *days, zone).max(soon)));
     let next = [row.get::<_, Option<DateTime<Utc>>>(2), row.get(3)]
         .into_iter()
         .flatten()

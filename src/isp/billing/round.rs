@@ -43,8 +43,9 @@ pub async fn stops(
              WHERE c.deleted_at IS NULL AND ($1::uuid IS NULL OR c.area_id = $1) \
              AND ($2::text IS NULL OR c.search_text LIKE lower($2)) \
              AND ($2::text IS NOT NULL OR c.id IN (SELECT customer_id FROM customer_account WHERE balance > 0 \
-                UNION ALL SELECT customer_id FROM installation WHERE status IN ('active', 'inactive') \
+                UNION ALL SELECT customer_id FROM installation i WHERE status IN ('active', 'inactive') \
                     AND paid_until < now() + interval '3 days' \
+                    AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = i.id AND p.status = 'paused') \
                 UNION ALL SELECT customer_id FROM installation WHERE status IN ('active', 'inactive') AND paid_until IS NULL \
                 UNION ALL SELECT customer_id FROM installation WHERE status = 'scheduled' \
                     AND (paid_until IS NULL OR paid_until < now() + interval '3 days'))) \

@@ -247,10 +247,16 @@ pub async fn connect(
     store::set_port(tx, id, port).await?;
     let is = get(tx, id).await?;
     let named = |of: &Installation| of.port.as_ref().map(super::model::Port::label);
+    let nap = |of: &Installation| of.port.as_ref().map(|port| port.nap);
+    // An outage is shared out by who hung where when: only what went to another NAP says so.
+    let place = |of: &Installation| match nap(&was) == nap(&is) {
+        true => json!({ "port": named(of) }),
+        false => json!({ "port": named(of), "nap_id": nap(of) }),
+    };
     let label = is.label();
     let told = Event {
-        before: Some(json!({ "port": named(&was) })),
-        after: Some(json!({ "port": named(&is) })),
+        before: Some(place(&was)),
+        after: Some(place(&is)),
         ..event("installation.moved", id, &label)
     };
     by.record(tx, told).await?;
@@ -355,6 +361,9 @@ pub async fn terminate(
     }
     if was.draft.installed_on.is_some_and(|installed| day < installed) {
         return refuse("before_installation", "It was installed after that day.");
+    }
+    if was.draft.installed_on.is_none() && day < self::today(by, was.created_at) {
+        return refuse("before_installation", "It was planned after that day.");
     }
     let held_port = match &was.port {
         Some(port) => {

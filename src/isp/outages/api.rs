@@ -246,9 +246,9 @@ impl OutagesApi {
         Ok(Json(outage.into()))
     }
 
-    /// Prepare a message to all whom an outage hits.
+    /// Keep a message to all whom an outage hits.
     ///
-    /// It is handed over to whoever sends messages.
+    /// Nothing goes out by it: it is sent as a message to the segment `outage` with the id of this outage.
     #[oai(path = "/outages/:id/message", method = "post")]
     async fn prepare_outage_message(
         &self,

@@ -2,6 +2,7 @@
 //!
 //! Owns `outage`, `outage_subscriber`, `outage_policy`. Reads the plant's tree (`tree`), `installation`, `customer`, `subscription`
 //! and `audit_event` (who hung where while it lasted), and open tickets (`store::find_off_tickets`).
+//! Sends nothing itself: a message to those whom an outage hits is kept with it, and sent by messaging to the segment `outage`.
 
 mod api;
 mod body;

@@ -232,7 +232,7 @@ pub async fn change(tx: &TenantTx, by: &By, id: OutageId, wanted: &Changes) -> R
     Ok(outage)
 }
 
-/// Hands a message to all whom an outage hits over to whoever sends messages.
+/// Keeps what all whom an outage hits are to be told, for whoever sends messages. Nothing goes out by it.
 pub async fn prepare_message(tx: &TenantTx, by: &By, id: OutageId, text: &str) -> Result<Outage> {
     let message = message_of(text)?;
     let was = lock(tx, id).await?;

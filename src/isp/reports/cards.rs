@@ -64,7 +64,8 @@ async fn expiring(tx: &TenantTx, by: &By) -> Result<Card> {
     let until = begin_of(day_of(now, zone) + Days::new(4), zone);
     let row = tx
         .query_one(
-            "SELECT count(*) FROM installation WHERE status IN ('active', 'inactive') AND paid_until >= $1 AND paid_until < $2",
+            "SELECT count(*) FROM installation i WHERE status IN ('active', 'inactive') AND paid_until >= $1 AND paid_until < $2 \
+             AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = i.id AND p.status = 'paused')",
             &[&now, &until],
         )
         .await?;

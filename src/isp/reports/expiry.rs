@@ -115,6 +115,7 @@ async fn counts(tx: &TenantTx, asked: &Asked) -> Result<Vec<(NaiveDate, i64)>> {
             "SELECT width_bucket(i.paid_until, $3::timestamptz[]), count(*) FROM installation i \
              JOIN customer c ON c.id = i.customer_id \
              WHERE i.paid_until >= $1 AND i.paid_until < $2 AND i.status IN ('active', 'inactive') \
+             AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = i.id AND p.status = 'paused') \
              AND ($4::uuid IS NULL OR coalesce(i.area_id, c.area_id) = $4) \
              AND ($5::uuid IS NULL OR $5 = (SELECT s.plan_id FROM subscription s WHERE s.installation_id = i.id \
              AND s.status <> 'cancelled' ORDER BY s.ends_at DESC LIMIT 1)) GROUP BY 1 LIMIT 2000",
@@ -133,6 +134,7 @@ macro_rules! list {
              LEFT JOIN nap n ON n.id = i.nap_id LEFT JOIN LATERAL (SELECT s.plan_id, s.plan_name, s.price FROM subscription s \
              WHERE s.installation_id = i.id AND s.status <> 'cancelled' ORDER BY s.ends_at DESC LIMIT 1) s ON true \
              WHERE i.paid_until >= $1 AND i.paid_until < $2 AND i.status IN ('active', 'inactive') \
+             AND NOT EXISTS (SELECT FROM subscription p WHERE p.installation_id = i.id AND p.status = 'paused') \
              AND ($3::uuid IS NULL OR coalesce(i.area_id, c.area_id) = $3) AND ($4::uuid IS NULL OR s.plan_id = $4) \
              ORDER BY i.paid_until ",
             $order,

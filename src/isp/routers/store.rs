@@ -104,10 +104,11 @@ pub async fn find(tx: &TenantTx, id: RouterId) -> Result<Option<Router>> {
     Ok(row.as_ref().map(router_of))
 }
 
-/// Locks a router against other changes.
+/// Locks a router against other changes. It is read after that: what a statement that waited for a lock has joined is from before
+/// it waited.
 pub async fn lock(tx: &TenantTx, id: RouterId) -> Result<Option<Router>> {
-    let row = tx.query_opt(select_routers!("router r", "WHERE r.id = $1 FOR UPDATE OF r"), &[&id]).await?;
-    Ok(row.as_ref().map(router_of))
+    tx.query_opt("SELECT id FROM router WHERE id = $1 FOR UPDATE", &[&id]).await?;
+    find(tx, id).await
 }
 
 /// The router with this serial number or this address.

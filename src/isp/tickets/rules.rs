@@ -184,7 +184,7 @@ pub async fn open(
     draft: &Draft,
     assigned_to: Option<StaffId>,
 ) -> Result<Ticket> {
-    if store::find_customer(tx, customer).await?.is_none() {
+    if store::hold_customer(tx, customer).await?.is_none() {
         return Err(Error::invalid("customer_id", "unknown", "There is no such customer."));
     }
     let draft = complete(tx, customer, draft, true).await?;

@@ -77,9 +77,11 @@ pub async fn lock(tx: &TenantTx, id: TicketId) -> Result<Option<Ticket>> {
     Ok(lock_many(tx, &[id]).await?.pop())
 }
 
-/// Locks these tickets, in the order of their ids.
+/// Locks these tickets, in the order of their ids. They are read after that: what a statement that waited for a lock has joined
+/// is from before it waited.
 pub async fn lock_many(tx: &TenantTx, ids: &[TicketId]) -> Result<Vec<Ticket>> {
-    let sql = concat!("SELECT ", columns!(), joined!(), "WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE OF t");
+    tx.query("SELECT id FROM ticket WHERE id = ANY($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
+    let sql = concat!("SELECT ", columns!(), joined!(), "WHERE t.id = ANY($1) ORDER BY t.id");
     Ok(tx.query(sql, &[&ids]).await?.iter().map(ticket_of).collect())
 }
 
@@ -188,6 +190,17 @@ pub async fn update_standing(tx: &TenantTx, id: TicketId, standing: &Standing<'_
 pub async fn redirect_merged(tx: &TenantTx, from: TicketId, to: TicketId) -> Result<()> {
     tx.execute("UPDATE ticket SET merged_into = $2 WHERE merged_into = $1", &[&from, &to]).await?;
     Ok(())
+}
+
+/// The same for what is about to be written of them: they are neither deleted nor merged meanwhile.
+pub async fn hold_customer(tx: &TenantTx, id: CustomerId) -> Result<Option<String>> {
+    let row = tx
+        .query_opt(
+            "SELECT first_name || ' ' || last_name FROM customer WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
+            &[&id],
+        )
+        .await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// The name of a customer who is not deleted.

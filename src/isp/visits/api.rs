@@ -18,7 +18,7 @@ use crate::{
     access::ApiUser,
     db::Db,
     error::{Error, Result},
-    types::{Cursor, CustomerId, InstallationId, Limit, StaffId, VisitId},
+    types::{Cursor, CustomerId, InstallationId, Limit, StaffId, TicketId, VisitId},
     web::parts::{is_sane, time_mark},
     web::{Body, Created, Json},
 };
@@ -99,6 +99,9 @@ pub struct NewVisitBody {
     /// One of the customer's.
     #[oai(nullable)]
     installation_id: Option<Uuid>,
+    /// One of the customer's: what the visit is for.
+    #[oai(nullable)]
+    ticket_id: Option<Uuid>,
     #[oai(nullable)]
     technician_id: Option<Uuid>,
     starts_at: DateTime<Utc>,
@@ -227,7 +230,7 @@ impl VisitsApi {
             kind: body.kind,
             customer: CustomerId(body.customer_id),
             installation: body.installation_id.map(InstallationId),
-            ticket: None,
+            ticket: body.ticket_id.map(TicketId),
             technician: body.technician_id.map(StaffId),
             span: Span::parse(body.starts_at, body.ends_at, Utc::now())?,
             note: note(&body.note.unwrap_or_default())?,

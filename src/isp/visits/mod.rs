@@ -1,6 +1,6 @@
 //! Visits: somebody goes to a customer at a stated time, and the schedule of who goes where.
 //!
-//! Owns `visit`. Reads `customer`, `area` and `staff` for names and places. Two visits of one technician at the same time are not
+//! Owns `visit`. Reads `customer`, `area` and `staff` for names and places, `installation` and `ticket` for whose they are. Two visits of one technician at the same time are not
 //! forbidden, but must be meant: see [`rules`].
 
 mod api;

@@ -178,6 +178,7 @@ impl Visit {
             "ends_at": self.span.ends_at,
             "note": self.note,
             "installation_id": self.installation,
+            "ticket_id": self.ticket,
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     db::TenantTx,
     error::{Error, Result},
     events,
-    types::{Limit, StaffId, VisitId},
+    types::{Check, Limit, StaffId, VisitId},
     words::say,
 };
 
@@ -119,24 +119,37 @@ async fn check_technician(
     }
 }
 
+/// What a visit is at and what it is for are its customer's own.
+async fn check_own(tx: &TenantTx, new: &NewVisit) -> Result<()> {
+    let mut check = Check::new();
+    if let Some(installation) = new.installation {
+        match store::owner_of(tx, installation).await? {
+            None => check.wrong("installation_id", "unknown", "There is no such installation."),
+            Some(owner) if owner != new.customer => {
+                let detail = "This installation is another customer's.";
+                check.wrong("installation_id", "of_another_customer", detail);
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(ticket) = new.ticket {
+        match store::owner_of_ticket(tx, ticket).await? {
+            None => check.wrong("ticket_id", "unknown", "There is no such ticket."),
+            Some(owner) if owner != new.customer => {
+                check.wrong("ticket_id", "of_another_customer", "This ticket is another customer's.");
+            }
+            Some(_) => {}
+        }
+    }
+    check.finish(Some(()))
+}
+
 /// Plans a visit.
 pub async fn plan(tx: &TenantTx, by: &By, new: &NewVisit, overlap: Overlap) -> Result<Visit> {
     if !store::hold_customer(tx, new.customer).await? {
         return Err(Error::invalid("customer_id", "unknown", "There is no such customer."));
     }
-    if let Some(installation) = new.installation {
-        let owner = store::owner_of(tx, installation).await?;
-        let wrong = match owner {
-            None => Some(("unknown", "There is no such installation.")),
-            Some(owner) if owner != new.customer => {
-                Some(("of_another_customer", "This installation is another customer's."))
-            }
-            Some(_) => None,
-        };
-        if let Some((code, detail)) = wrong {
-            return Err(Error::invalid("installation_id", code, detail));
-        }
-    }
+    check_own(tx, new).await?;
     check_technician(tx, new.technician, new.span, None, overlap).await?;
     let id = VisitId::new();
     store::insert(tx, id, new).await?;

@@ -6,7 +6,7 @@ use super::model::{Kind, NewVisit, Span, Status, Visit, VisitFilter};
 use crate::{
     db::TenantTx,
     error::Result,
-    types::{CustomerId, InstallationId, StaffId, VisitId},
+    types::{CustomerId, InstallationId, StaffId, TicketId, VisitId},
 };
 
 const CLASHES_MAX: i64 = 5;
@@ -157,6 +157,12 @@ pub async fn update(tx: &TenantTx, visit: &Visit) -> Result<()> {
 /// Whose installation this is.
 pub async fn owner_of(tx: &TenantTx, id: InstallationId) -> Result<Option<CustomerId>> {
     let row = tx.query_opt("SELECT customer_id FROM installation WHERE id = $1", &[&id]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Whose ticket this is.
+pub async fn owner_of_ticket(tx: &TenantTx, id: TicketId) -> Result<Option<CustomerId>> {
+    let row = tx.query_opt("SELECT customer_id FROM ticket WHERE id = $1", &[&id]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 

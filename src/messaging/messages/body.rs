@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "AudienceSegment")]
 pub struct SegmentBody {
-    /// One of `customer`, `customers`, `area`, `plan`, `nap`, `expiring`, `overdue`.
+    /// One of `customer`, `customers`, `area`, `plan`, `nap`, `expiring`, `overdue`, `outage`.
     #[oai(validator(max_length = 40))]
     kind: String,
     /// Of what, for those that are of something.

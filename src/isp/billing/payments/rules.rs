@@ -128,7 +128,7 @@ pub async fn record(
     new: &NewPayment,
     first: Option<SubscriptionId>,
 ) -> Result<Payment> {
-    if store::customer_name(tx, customer).await?.is_none() {
+    if store::hold_customer(tx, customer).await?.is_none() {
         return Err(Error::invalid("customer_id", "unknown", "There is no such customer."));
     }
     ledger::lock(tx, customer).await?;

@@ -291,11 +291,11 @@ pub async fn find_refund(tx: &TenantTx, id: RefundId) -> Result<Option<Refund>> 
     Ok(row.as_ref().map(refund_of))
 }
 
-/// Whether there is such a customer, who is not deleted.
-pub async fn customer_name(tx: &TenantTx, id: CustomerId) -> Result<Option<String>> {
+/// The name of a customer who is not deleted, and is neither deleted nor merged until this unit of work ends.
+pub async fn hold_customer(tx: &TenantTx, id: CustomerId) -> Result<Option<String>> {
     let row = tx
         .query_opt(
-            "SELECT first_name || ' ' || last_name FROM customer WHERE id = $1 AND deleted_at IS NULL",
+            "SELECT first_name || ' ' || last_name FROM customer WHERE id = $1 AND deleted_at IS NULL FOR KEY SHARE",
             &[&id],
         )
         .await?;

@@ -314,9 +314,9 @@ impl Subscription {
     }
 
     /// What so many unused minutes are worth: their share of what the period cost, half-up to the cent. Minutes that were given
-    /// on top are worth nothing.
+    /// on top come last and are worth nothing.
     fn value_of(&self, unused: i64) -> Decimal {
-        let unused = unused.min(self.span.sold);
+        let unused = (unused - self.span.extended).clamp(0, self.span.sold);
         of_cents(half_up(cents(self.amount) * i128::from(unused), i128::from(self.span.sold)))
     }
 }

@@ -129,8 +129,8 @@ pub async fn find(tx: &TenantTx, id: SubscriptionId) -> Result<Option<Subscripti
 pub async fn insert(tx: &TenantTx, new: &Subscription) -> Result<()> {
     tx.execute(
         "INSERT INTO subscription (id, installation_id, customer_id, plan_id, plan_name, kind, price, period_days, tax, \
-         amount, starts_at, ends_at, sold_minutes, days_added, notes, sold_by, sold_by_label) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         amount, starts_at, ends_at, sold_minutes, days_added, notes, sold_by, sold_by_label, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         &[
             &new.id,
             &new.installation,
@@ -149,6 +149,7 @@ pub async fn insert(tx: &TenantTx, new: &Subscription) -> Result<()> {
             &new.notes,
             &new.sold_by,
             &new.sold_by_label,
+            &new.created_at,
         ],
     )
     .await?;

@@ -122,6 +122,18 @@ fn a_cancelled_future_period_does_not_push_the_next_one() {
 }
 
 #[test]
+fn days_that_were_given_come_last_and_are_worth_nothing() {
+    let start = instant("2026-03-01T00:00:00Z");
+    for (day, worth) in [(10, "666.67"), (29, "33.33"), (30, "0.00"), (32, "0.00")] {
+        let mut chain = Chain(vec![period(Span::new(start, 43_200), d("1000.00"), terms("1000.00", 30))]);
+        let id = chain.0[0].id;
+        let now = start + TimeDelta::days(day);
+        chain.extend(3 * 1_440, start + TimeDelta::days(1)).unwrap();
+        assert_eq!(chain.cancel(id, Credit::Unused, now).unwrap(), d(worth), "on day {day}");
+    }
+}
+
+#[test]
 fn a_cancelled_running_period_gives_its_rest_back() {
     let start = instant("2026-03-01T00:00:00Z");
     let now = start + TimeDelta::days(10) + TimeDelta::seconds(30);

@@ -10,7 +10,7 @@ use poem::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{PATH, local, may, tone};
+use super::{PATH, is_told, local, may, sending, tone};
 use crate::{
     access::PageUser,
     config::Settings,
@@ -61,6 +61,10 @@ struct DetailPage {
     map_data: String,
     has_map: bool,
     gives: &'static str,
+    /// Where the message is sent, for whoever may.
+    send_href: Option<String>,
+    /// Whether those whom it hits can still be written to.
+    is_told: bool,
     can_manage: bool,
 }
 
@@ -272,6 +276,8 @@ pub async fn show_outage(
         map_data: format!("{href}/map/data"),
         has_map: known.middle.is_some(),
         gives: known.policy.giving.as_str(),
+        send_href: sending(&user, &counted.outage).map(|on| on.href),
+        is_told: is_told(&counted.outage),
         can_manage: may::<ManageOutages>(&user),
     };
     let title = format!("{} {}", counted.outage.number, counted.outage.node_label);

@@ -8,13 +8,13 @@ use poem::{
 };
 use serde::Serialize;
 
-use super::{PATH, detail::Shown, instant, local};
+use super::{PATH, detail::Shown, instant, is_told, local, sending};
 use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
     error::{Error, Result},
     isp::outages::{
-        model::{Draft, Giving, Status, minutes_text},
+        model::{Draft, Giving, Outage, Status, minutes_text},
         restore::{self, Decision, End},
         rules::{self, Changes},
     },
@@ -95,6 +95,26 @@ pub async fn dismiss_outage(user: PageUser, db: Data<&Db>, Path(id): Path<String
     said(&user, id, done)
 }
 
+/// On to where messages are written, for whoever may send them: nothing goes out from here.
+fn go_on(user: &PageUser, outage: &Outage) -> Response {
+    let on = sending(user, outage);
+    let text = match &on {
+        Some(on) if on.has_text => {
+            say("The message is kept with the outage. Nothing has gone out yet: look at it and send it.")
+        }
+        Some(_) => say(
+            "The message is kept with the outage. Its text is too long to come along: copy it from there.",
+        ),
+        None if !is_told(outage) => {
+            say("The message is kept with the outage. It was over too long ago to be told of.")
+        }
+        None => say("The message is kept with the outage. Somebody who may send messages can send it."),
+    };
+    let href = on.map_or_else(|| page(outage.id), |on| on.href);
+    user.then(&href, &Flash::success(text))
+}
+
+/// Keeps the message, and leads on to where it is sent.
 #[handler]
 pub async fn send_message(
     user: PageUser,
@@ -103,13 +123,15 @@ pub async fn send_message(
     form: CheckedForm,
 ) -> poem::Result<Response> {
     let id: OutageId = id_of(&id, "outage")?;
-    let done = db
+    let kept = db
         .in_tenant(user.tenant(), async |tx| {
             rules::prepare_message(tx, &user.by, id, form.get("message")).await
         })
-        .await
-        .map(|_| "The message is prepared.".to_owned());
-    said(&user, id, done)
+        .await;
+    match kept {
+        Ok(outage) => Ok(go_on(&user, &outage)),
+        Err(error) => said(&user, id, Err(error)),
+    }
 }
 
 #[derive(Serialize)]

@@ -7,20 +7,31 @@ mod form;
 mod listing;
 mod policy;
 
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use poem::http::Method;
 
-use super::{ManageOutages, SetOutagePolicy, ViewOutages, model::Status};
+use super::{
+    ManageOutages, SetOutagePolicy, ViewOutages,
+    model::{Outage, Status},
+};
 use crate::{
     access::{Guarded, PageUser, Right},
     error::{Error, Result},
+    messaging::messages::SendMessages,
     web::RouteTable,
+    web::parts::address,
 };
 
 pub use banner::{Banner, banner};
 
 const PATH: &str = "/outages";
+/// Where messages are written.
+const COMPOSE: &str = "/messages/new";
+/// So long after its end an outage's subscribers are offered as those whom a message is for.
+const TOLD_WITHIN: TimeDelta = TimeDelta::days(31);
+/// Proxies take no longer line of a request than 8 KiB.
+const ADDRESS_MAX_BYTES: usize = 7 * 1024;
 
 /// Every page of outages.
 pub fn pages(table: &mut RouteTable) {
@@ -42,6 +53,33 @@ pub fn pages(table: &mut RouteTable) {
 
 fn may<R: Right>(user: &PageUser) -> bool {
     user.by.require::<R>().is_ok()
+}
+
+/// Where the message to all whom an outage hits is sent.
+struct Sending {
+    href: String,
+    /// Whether its text is in the address; a long one in letters that take much room is not.
+    has_text: bool,
+}
+
+/// Whether those whom an outage hits can still be chosen where messages are written.
+fn is_told(outage: &Outage) -> bool {
+    match outage.status {
+        Status::Down => true,
+        Status::Restored => outage.restored_at.is_some_and(|at| Utc::now() - at < TOLD_WITHIN),
+        Status::Proposed | Status::Dismissed => false,
+    }
+}
+
+/// None when nobody is told of the outage any more, or this person may not send messages.
+fn sending(user: &PageUser, outage: &Outage) -> Option<Sending> {
+    let text = outage.message.as_deref().filter(|_| is_told(outage) && may::<SendMessages>(user))?;
+    let segment = format!("outage:{}", outage.id);
+    let href = address(COMPOSE, [("segment", segment.as_str()), ("text", text)]);
+    if href.len() <= ADDRESS_MAX_BYTES {
+        return Some(Sending { href, has_text: true });
+    }
+    Some(Sending { href: address(COMPOSE, [("segment", segment.as_str())]), has_text: false })
 }
 
 fn tone(status: Status) -> &'static str {

@@ -267,10 +267,10 @@ fn may_work(by: &By, ticket: &Ticket) -> bool {
         && rules::check_reach(by, ticket).is_ok()
 }
 
-/// Where a visit to this customer is planned.
+/// Where a visit to this customer is planned, for this ticket.
 fn visit_href(ticket: &Ticket) -> String {
     let installation = ticket.installation_id.map(|id| format!("&installation={id}")).unwrap_or_default();
-    format!("/visits/new?customer={}{installation}&kind=repair", ticket.customer.id)
+    format!("/visits/new?customer={}{installation}&ticket={}&kind=repair", ticket.customer.id, ticket.id)
 }
 
 fn page_of(user: &PageUser, known: &Known, asked: &Asked) -> DetailPage {

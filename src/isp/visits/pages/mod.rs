@@ -24,7 +24,7 @@ use crate::{
         customers,
         installations::{self, Frame},
     },
-    types::{CustomerId, InstallationId, Limit, StaffId, VisitId},
+    types::{CustomerId, InstallationId, Limit, StaffId, TicketId, VisitId},
     web::parts::{Choice, address, id_of},
     web::typed::optional_id,
     web::{Flash, Form, FormView, Moment, RouteTable},
@@ -32,8 +32,17 @@ use crate::{
 };
 
 const OF_INSTALLATION: Limit = Limit::of(100);
-const FIELDS: [&str; 8] =
-    ["kind", "customer_id", "installation_id", "technician_id", "day", "time", "minutes", "note"];
+const FIELDS: [&str; 9] = [
+    "kind",
+    "customer_id",
+    "installation_id",
+    "ticket_id",
+    "technician_id",
+    "day",
+    "time",
+    "minutes",
+    "note",
+];
 /// How long a visit takes when nobody says otherwise, by the choices of the form.
 const LENGTHS: [(&str, &str); 8] = [
     ("30", "30 minutes"),
@@ -162,6 +171,8 @@ async fn settle_visit(
 struct Wanted {
     customer: String,
     installation: String,
+    /// What the visit is for.
+    ticket: String,
     kind: String,
     day: String,
     q: String,
@@ -276,6 +287,7 @@ async fn new_visit(user: PageUser, db: Data<&Db>, Query(wanted): Query<Wanted>) 
     let form = FormView::empty("/visits", &FIELDS)
         .with("customer_id", &wanted.customer)
         .with("installation_id", &wanted.installation)
+        .with("ticket_id", &wanted.ticket)
         .with("kind", kind.as_str())
         .with("day", day.to_string())
         .with("time", "09:00")
@@ -326,11 +338,13 @@ async fn plan_visit(user: PageUser, db: Data<&Db>, form: CheckedForm) -> poem::R
         let installation: Option<InstallationId> =
             optional_id(form.get("installation_id"), "installation")
                 .map_err(|wrong| Error::Invalid(vec![wrong.at("installation_id")]))?;
+        let ticket: Option<TicketId> = optional_id(form.get("ticket_id"), "ticket")
+            .map_err(|wrong| Error::Invalid(vec![wrong.at("ticket_id")]))?;
         let new = NewVisit {
             kind: kind_of(&form)?,
             customer,
             installation,
-            ticket: None,
+            ticket,
             technician: technician_of(&form)?,
             span: span_of(&user, &form)?,
             note: note(form.get("note"))?,

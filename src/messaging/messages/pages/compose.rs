@@ -53,6 +53,8 @@ const FIELDS: [&str; 14] = [
 ];
 /// So many lines of addresses are read from the box.
 const LINES_MAX: usize = 10_000;
+/// So many characters of a text that an address brings along are taken over: in bytes that is what a text has at most.
+const ASKED_TEXT_MAX: usize = 4 * 1024;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -62,7 +64,10 @@ struct Asked {
     contact: String,
     customer: String,
     group: String,
+    /// As the select box has it: `area:<id>`.
+    segment: String,
     template: String,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -93,8 +98,10 @@ pub async fn compose(
         .with("contact", asked.contact.clone())
         .with("customer", asked.customer.clone())
         .with("template", asked.template.clone())
+        .with("text", asked.text.chars().take(ASKED_TEXT_MAX).collect::<String>())
         .with("priority", Lane::Transactional.as_str());
-    let chosen = Chosen { groups: vec![asked.group.clone()], ..Chosen::default() };
+    let chosen =
+        Chosen { groups: vec![asked.group.clone()], segment: asked.segment.clone(), ..Chosen::default() };
     Ok(page(&user, &messaging, StatusCode::OK, form, &chosen, None).await?)
 }
 
