@@ -177,7 +177,8 @@ impl ProofFirst {
             from.filter(|url| Host::of(request).is_ok_and(|host| url.host_str() == Some(host.as_str())));
         let back = match (is_safe(request.method()), &from) {
             (true, _) => own,
-            (false, Some(from)) => from.path(),
+            // With its query: a form may be about what its address names.
+            (false, Some(from)) => &from[url::Position::BeforePath..url::Position::AfterQuery],
             (false, None) => "/",
         };
         let next: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();

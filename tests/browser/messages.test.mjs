@@ -180,6 +180,7 @@ test("a provider talks to its customers", async () => {
   await looksRight(page);
   await shoot(page, "messages-4-campaign-ready");
   await page.getByRole("button", { name: "Start now" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Start now" }).click();
   await page.getByRole("link", { name: /Accepted\s*1/ }).waitFor();
   await shoot(page, "messages-5-campaign-running");
   await page.getByRole("button", { name: "Pause" }).click();

@@ -154,6 +154,41 @@ async fn a_round_a_drawer_and_the_settings() {
 }
 
 #[tokio::test]
+async fn a_refusal_on_a_round_is_told_wherever_the_collector_stands() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("Ana").await;
+    let mut browser = shop.tenant.browser().await;
+    // Found by her name alone: she owes nothing.
+    let found = browser.get("/collect?q=ana").await.text();
+    assert!(
+        found.contains("name=\"q\" value=\"ana\"") && found.contains("name=\"skip\" value=\"0\""),
+        "{found}"
+    );
+    let pay = |amount: &'static str, q: &'static str, skip: &'static str| {
+        [
+            ("customer", customer.as_str()),
+            ("pay_amount", amount),
+            ("pay_method", "cash"),
+            ("q", q),
+            ("skip", skip),
+        ]
+    };
+    let refused = browser.post("/collect", &pay("0", "ana", "0")).await.expect_status(422).text();
+    assert!(refused.contains("Ana Cruz") && refused.contains("This must be more than nothing."), "{refused}");
+    assert!(!refused.contains("This could not be saved"), "beside the stop, and there alone");
+    // On a page where she does not stand.
+    let refused = browser.post("/collect", &pay("0", "", "30")).await.expect_status(422).text();
+    assert!(!refused.contains("Ana Cruz") && refused.contains("This could not be saved"), "{refused}");
+    assert!(refused.contains("This must be more than nothing."), "{refused}");
+    assert!(refused.contains("Nobody more"), "the round has a beginning: {refused}");
+    let taken = browser.post("/collect", &pay("50", "ana", "0")).await;
+    assert_eq!(taken.expect_status(303).header("location"), "/collect?q=ana");
+    let taken = browser.post("/collect", &pay("60", "ana", "30")).await;
+    assert_eq!(taken.expect_status(303).header("location"), "/collect?q=ana&skip=30");
+    shop.adds_up().await;
+}
+
+#[tokio::test]
 async fn anyone_with_a_receipt_sees_that_it_is_genuine_and_nothing_else() {
     let shop = Shop::open().await;
     let (customer, _) = shop.installation().await;

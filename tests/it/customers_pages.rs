@@ -116,6 +116,7 @@ async fn the_list_keeps_its_filters_and_pages_both_ways() {
     let table = browser.with_cookies().header("hx-request", "true").header("hx-target", "customers");
     let table = table.get("/customers?q=reyes").await.text();
     assert!(table.contains("Ben Reyes") && !table.contains("<html"), "htmx gets the table alone");
+    assert!(table.contains("hx-swap-oob") && table.contains("/customers/export?q=reyes"), "and its links");
     let chosen = browser.get("/customers?col=name&col=updated").await.text();
     assert!(chosen.contains(">Changed<") || chosen.contains("Changed"));
     assert!(

@@ -1,9 +1,10 @@
 //! A person with everything attached is erased, and then looked for: in every column of every table, by the test itself.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Api, Settings, Tenant, mailbox::until, program, tenant, text},
+    harness::{Api, PASSWORD, Settings, Tenant, mailbox::until, program, tenant, text},
     imports::import,
     sender::Sender,
     shop::Shop,
@@ -300,6 +301,20 @@ async fn only_who_may_erases_and_only_here() {
     let fields = [("customer_id", late.as_str()), ("contact_id", ""), ("reason", "By letter")];
     let sent_away = browser.post("/erasures", &fields).await;
     assert!(sent_away.status == 303 && sent_away.header("location").starts_with("/account/prove"));
+    // A proof leads back to the very form that it was for, with whom it is about.
+    let form = format!("/erasures/new?customer={late}");
+    let body = format!("_csrf={}&customer_id={late}&contact_id=&reason=By+letter", browser.csrf);
+    let sent_away = browser
+        .with_cookies()
+        .header("origin", &browser.origin)
+        .header("referer", &format!("{}{form}", browser.origin))
+        .send(Method::POST, "/erasures", Some("application/x-www-form-urlencoded"), body.into_bytes())
+        .await;
+    let back = format!("/account/prove?next=%2Ferasures%2Fnew%3Fcustomer%3D{late}");
+    assert_eq!((sent_away.status, sent_away.header("location")), (303, back.as_str()));
+    let done = browser.post("/account/prove", &[("current_password", PASSWORD), ("next", &form)]).await;
+    assert_eq!((done.status, done.header("location")), (303, form.as_str()));
+    browser.get(&form).await.expect_status(200);
 }
 
 /// A household's number and a common name are not this person's alone.

@@ -11,6 +11,10 @@ export const bulk = () => ({
   init() {
     this.read();
     this.$root.addEventListener("htmx:afterSwap", () => this.read());
+    // Enter on a box would press the first button that is awake, and change all that are picked.
+    this.$root.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches('[data-pick-all], input[name="ids"]')) event.preventDefault();
+    });
   },
   read() {
     const list = this.$root.querySelector("[data-list-total]");

@@ -30,6 +30,7 @@ use crate::{
 
 const PATH: &str = "/collect";
 const PAGE: Limit = Limit::of(30);
+const SKIP_MAX: i64 = 100_000;
 const FIELDS: [&str; 6] = ["customer", "area", "pay_amount", "pay_method", "pay_reference", "pay_note"];
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,13 +42,29 @@ pub struct Asked {
     skip: i64,
 }
 
+impl Asked {
+    /// So many stops stand on the pages before this one.
+    fn skip(&self) -> i64 {
+        self.skip.clamp(0, SKIP_MAX)
+    }
+
+    /// The round's address with the same place and words, from after so many stops.
+    fn href(&self, skip: i64) -> String {
+        let skip = if skip > 0 { skip.to_string() } else { String::new() };
+        let pairs = [("area", self.area.as_str()), ("q", &self.q), ("skip", &skip)];
+        address(PATH, pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+    }
+}
+
 #[derive(Serialize)]
 struct RoundPage {
     area_word: String,
     areas: Vec<Choice>,
     area: String,
     q: String,
+    skip: i64,
     stops: Vec<Row>,
+    first_href: String,
     next_href: Option<String>,
     today: String,
     today_count: i64,
@@ -97,7 +114,7 @@ async fn page(user: &PageUser, db: &Db, asked: &Asked, mend: (StatusCode, FormVi
     let today = chrono::Utc::now().with_timezone(&zone).date_naive();
     let mine = Filter { received_by: user.by.staff(), is_void: Some(false), ..Filter::default() };
     let mine = mine.on_days(Some(today), Some(today), zone);
-    let skip = asked.skip.clamp(0, 100_000);
+    let skip = asked.skip();
     let (mut stops, areas, totals) = db
         .read_tenant(user.tenant(), async |tx| {
             futures_util::try_join!(
@@ -108,22 +125,30 @@ async fn page(user: &PageUser, db: &Db, asked: &Asked, mend: (StatusCode, FormVi
         })
         .await?;
     let more = PAGE.cut(&mut stops);
-    let skipped = (skip + PAGE.get()).to_string();
-    let pairs = [("area", asked.area.as_str()), ("q", &asked.q), ("skip", &skipped)];
+    let stops: Vec<Row> = stops.into_iter().map(|stop| row_of(stop, asked, user)).collect();
+    let is_shown = stops.iter().any(|stop| stop.is_open);
     let view = RoundPage {
         area_word: user.shell.brand.area_word.clone(),
         areas: areas.into_iter().map(|area| Choice::new(area.id, area.name)).collect(),
         area: asked.area.clone(),
         q: asked.q.clone(),
-        next_href: more.then(|| address(PATH, pairs.into_iter().filter(|(_, value)| !value.is_empty()))),
-        stops: stops.into_iter().map(|stop| row_of(stop, asked, user)).collect(),
+        skip,
+        first_href: asked.href(0),
+        next_href: more.then(|| asked.href(skip + PAGE.get())),
+        stops,
         today: shown(totals.amount, user),
         today_count: totals.count,
         methods: methods(),
         currency_sign: money::sign(&user.tenant().currency).to_owned(),
-        form: mend.1,
+        form: if is_shown { mend.1 } else { above(mend.1) },
     };
     user.render_with(mend.0, "billing/collect.html", say("Collect"), &view)
+}
+
+/// Whoever it was about stands on the page no more: what was wrong is said above the list.
+fn above(mut form: FormView) -> FormView {
+    form.summary.extend(std::mem::take(&mut form.errors).into_values());
+    form
 }
 
 fn empty_form() -> FormView {
@@ -147,26 +172,25 @@ pub async fn take(
     let new = payment_of(&form, &user, resolver.url_of(user.tenant()))
         .and_then(|new| new.ok_or_else(|| Error::Invalid(vec![required().at("pay_amount")])));
     let done = match (customer, new) {
-        (Ok(customer), Ok(new)) => {
-            db.in_tenant(user.tenant(), async |tx| payments::record(tx, &user.by, customer, &new, None).await)
-                .await
-        }
+        (Ok(customer), Ok(new)) => db
+            .in_tenant(user.tenant(), async |tx| payments::record(tx, &user.by, customer, &new, None).await)
+            .await
+            .map_err(prefixed),
         (Err(error), _) | (_, Err(error)) => Err(error),
     };
     let asked = Asked {
         area: form.get("area").to_owned(),
+        q: form.get("q").to_owned(),
         customer: form.get("customer").to_owned(),
-        ..Asked::default()
+        skip: form.get("skip").parse().unwrap_or_default(),
     };
     match done {
         Ok(payment) => {
             let said = say!("{} from {} was recorded.", shown(payment.amount, &user), payment.customer_name);
-            let pairs = [("area", asked.area.as_str())];
-            let to = address(PATH, pairs.into_iter().filter(|(_, value)| !value.is_empty()));
-            Ok(user.then(&to, &Flash::success(said)))
+            Ok(user.then(&asked.href(asked.skip()), &Flash::success(said)))
         }
         Err(error) => {
-            let shown = empty_form().typed(&form).failed(prefixed(error))?;
+            let shown = empty_form().typed(&form).failed(error)?;
             Ok(page(&user, &db, &asked, (StatusCode::UNPROCESSABLE_ENTITY, shown)).await?)
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     db::Db,
     error::Result,
     isp::billing::{
-        PrintReceipts, RefundPayments, VoidPayments,
+        PrintReceipts, RecordPayments, RefundPayments, SellSubscriptions, VoidPayments,
         mark::Mark,
         payments::{self, Filter, Method, Payment, Refund, refund_of},
         receipts::{self, Paper},
@@ -86,6 +86,8 @@ struct ListPage {
     filtered: bool,
     csv_href: String,
     xlsx_href: String,
+    can_sell: bool,
+    can_collect: bool,
 }
 
 #[derive(Serialize)]
@@ -169,6 +171,8 @@ pub async fn list_payments(
         filtered: asked.href(PATH, &[]) != PATH,
         csv_href: asked.href("/payments/export", &[("format", "csv")]),
         xlsx_href: asked.href("/payments/export", &[("format", "xlsx")]),
+        can_sell: may::<SellSubscriptions>(&user),
+        can_collect: may::<RecordPayments>(&user),
         values: Values {
             method: asked.method,
             cashier: asked.cashier,

@@ -18,6 +18,7 @@ use crate::{
         areas::{self, AreaChoice},
         customers::{
             CreateCustomers, DeleteCustomers, EditCustomers, ExportCustomers, ImportCustomers,
+            MergeCustomers,
             export::{self, Order},
             list::{self, Counts},
             model::{Customer, Status},
@@ -115,10 +116,11 @@ struct Bulk {
     statuses: Vec<Choice>,
     areas: Vec<Choice>,
     can_edit: bool,
+    can_merge: bool,
     can_delete: bool,
 }
 
-/// The fragment that htmx swaps: the page without its frame.
+/// The fragment that htmx swaps: the table, and beside it what else on the page goes with its filter.
 #[derive(Serialize)]
 struct Fragment<'a> {
     shell: &'a Shell,
@@ -350,6 +352,7 @@ fn page_of(user: &PageUser, asked: &Asked, found: &Found, show: Shown) -> Result
             statuses: statuses(),
             areas: area_choices(&found.areas, ""),
             can_edit: may::<EditCustomers>(user),
+            can_merge: may::<MergeCustomers>(user),
             can_delete: may::<DeleteCustomers>(user),
         },
         values: Values {
@@ -376,7 +379,7 @@ pub async fn list_customers(user: PageUser, db: Data<&Db>, request: &Request) ->
     let wants_table = request.header("hx-target") == Some("customers")
         && request.header("hx-history-restore-request").is_none();
     let mut response = if wants_table {
-        user.access.pages().page("customers/_table.html", &Fragment { shell: &user.shell, view: &view })?
+        user.access.pages().page("customers/_swap.html", &Fragment { shell: &user.shell, view: &view })?
     } else {
         user.render("customers/list.html", say("Customers"), &view)?
     };

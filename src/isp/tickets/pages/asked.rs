@@ -108,6 +108,11 @@ impl Asked {
             pairs.iter().filter(|(name, _)| *name != without).map(|(name, value)| (*name, value.as_str()));
         address(path, kept.chain(more.iter().copied()))
     }
+
+    /// The filters and the order as one text, for a hidden field.
+    pub fn query(&self) -> String {
+        self.href("", "", &[]).trim_start_matches('?').to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +122,7 @@ mod tests {
     #[test]
     fn an_address_survives_the_round_trip() {
         let query = "q=ana&status=open&priority=high&assignee=none&overdue=yes&sort=-created";
-        assert_eq!(Asked::parse(query).href("", "", &[]), format!("?{query}"));
+        assert_eq!(Asked::parse(query).query(), query);
     }
 
     #[test]

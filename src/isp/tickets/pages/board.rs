@@ -29,6 +29,7 @@ const CARDS: i64 = 30;
 #[derive(Serialize)]
 struct BoardPage {
     values: Values,
+    query: String,
     priorities: Vec<Choice>,
     staff: Vec<Choice>,
     columns: Vec<Column>,
@@ -81,6 +82,7 @@ pub async fn show_board(user: PageUser, db: Data<&Db>, request: &Request) -> poe
     people_choices.extend(people(&staff, None));
     let view = BoardPage {
         values: Values::of(&asked),
+        query: asked.query(),
         priorities: Priority::options(),
         staff: people_choices,
         columns,

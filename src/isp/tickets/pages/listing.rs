@@ -8,7 +8,7 @@ use poem::{
 };
 use serde::Serialize;
 
-use super::{PATH, asked::Asked, may, people, priority_tone, status_tone};
+use super::{BOARD_PATH, PATH, asked::Asked, may, people, priority_tone, status_tone};
 use crate::{
     access::{PageUser, Shell},
     db::Db,
@@ -264,7 +264,7 @@ fn page_of(user: &PageUser, asked: &Asked, found: &Found) -> Result<ListPage> {
         tickets: found.tickets.iter().map(|ticket| Row::of(ticket, zone)).collect(),
         pager: pager(asked, found)?,
         filtered: asked.is_filtered(),
-        board_href: asked.href("/tickets/board", "status", &[]),
+        board_href: asked.href(BOARD_PATH, "status", &[]),
         counts_href: asked.href("/tickets/counts", "status", &[]),
         csv_href: asked.href("/tickets/export", "", &[("format", "csv")]),
         xlsx_href: asked.href("/tickets/export", "", &[("format", "xlsx")]),
@@ -274,12 +274,20 @@ fn page_of(user: &PageUser, asked: &Asked, found: &Found) -> Result<ListPage> {
     })
 }
 
-/// The fragment that htmx swaps: the page without its frame.
+/// The fragment that htmx swaps: the table, and beside it what else on the page goes with its filter.
 #[derive(Serialize)]
 struct Fragment<'a> {
     shell: &'a Shell,
+    counts_too: bool,
     #[serde(flatten)]
     view: &'a ListPage,
+}
+
+/// Whether the counts that stand on the page are those of another filter: a tab or the next page leaves them as they are.
+fn counts_are_others(request: &Request, asked: &Asked) -> bool {
+    let counts = |asked: &Asked| asked.href("", "status", &[]);
+    let seen = request.header("hx-current-url").and_then(|url| url::Url::parse(url).ok());
+    seen.is_none_or(|url| counts(&Asked::parse(url.query().unwrap_or_default())) != counts(asked))
 }
 
 #[handler]
@@ -292,8 +300,9 @@ pub async fn list_tickets(user: PageUser, db: Data<&Db>, request: &Request) -> p
     let wants_table = request.header("hx-target") == Some("tickets")
         && request.header("hx-history-restore-request").is_none();
     if wants_table {
-        let fragment = Fragment { shell: &user.shell, view: &view };
-        return Ok(user.access.pages().page("tickets/_table.html", &fragment)?);
+        let fragment =
+            Fragment { shell: &user.shell, counts_too: counts_are_others(request, &asked), view: &view };
+        return Ok(user.access.pages().page("tickets/_swap.html", &fragment)?);
     }
     Ok(user.render("tickets/list.html", say("Tickets"), &view)?)
 }

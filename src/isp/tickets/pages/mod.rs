@@ -23,11 +23,12 @@ use crate::{
 };
 
 const PATH: &str = "/tickets";
+const BOARD_PATH: &str = "/tickets/board";
 
 /// Every page of tickets.
 pub fn pages(table: &mut RouteTable) {
     table.page::<ViewTickets>(Method::GET, PATH, listing::list_tickets);
-    table.page::<ViewTickets>(Method::GET, "/tickets/board", board::show_board);
+    table.page::<ViewTickets>(Method::GET, BOARD_PATH, board::show_board);
     table.page::<ViewTickets>(Method::GET, "/tickets/counts", listing::show_counts);
     table.page::<ViewTickets>(Method::GET, "/tickets/export", listing::export_tickets);
     table.page::<CreateTickets>(Method::GET, "/tickets/new", form::new_ticket);

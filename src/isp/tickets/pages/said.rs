@@ -5,7 +5,7 @@ use poem::{
     web::{Data, Path},
 };
 
-use super::PATH;
+use super::{BOARD_PATH, PATH, asked::Asked};
 use crate::{
     access::{CheckedForm, PageUser},
     db::Db,
@@ -26,9 +26,12 @@ fn page(id: TicketId) -> String {
     format!("{PATH}/{id}")
 }
 
-/// Where a form came from: the board stays the board.
+/// Where a form came from: the board stays the board, with its filter. What the form says is read as that and nothing else.
 fn back(form: &Form, id: TicketId) -> String {
-    if form.get("from") == "board" { "/tickets/board".to_owned() } else { page(id) }
+    match form.get("from") {
+        "board" => Asked::parse(form.get("filter")).href(BOARD_PATH, "status", &[]),
+        _ => page(id),
+    }
 }
 
 /// What a person can mend is said on the ticket's page; everything else is handed on.

@@ -61,6 +61,14 @@ struct Asked {
     from: i64,
 }
 
+impl Asked {
+    /// The list of this state, with the rest of the filter, and something more.
+    fn href(&self, state: &str, more: &[(&str, &str)]) -> String {
+        let own = [("q", self.q.as_str()), ("state", state)];
+        address(PATH, own.into_iter().chain(more.iter().copied()).filter(|(_, value)| !value.is_empty()))
+    }
+}
+
 #[derive(Serialize)]
 struct ListPage {
     tabs: Vec<Tab>,
@@ -87,7 +95,7 @@ struct CampaignRow {
     at: Moment,
 }
 
-fn tabs(active: &str) -> Vec<Tab> {
+fn tabs(asked: &Asked) -> Vec<Tab> {
     [
         (say("All"), ""),
         (say("Drafts"), "draft"),
@@ -100,8 +108,8 @@ fn tabs(active: &str) -> Vec<Tab> {
     .map(|(label, state)| Tab {
         label,
         count: None,
-        href: address(PATH, Some(("state", state)).filter(|(_, state)| !state.is_empty())),
-        active: active == state,
+        href: asked.href(state, &[]),
+        active: asked.state == state,
     })
     .collect()
 }
@@ -131,13 +139,7 @@ async fn list_campaigns(
     let next_href = match found.last().filter(|_| more) {
         Some(last) => {
             let (cursor, from) = (Cursor(last.id).encode()?, (first + PAGE.get()).to_string());
-            let pairs = [
-                ("q", asked.q.as_str()),
-                ("state", asked.state.as_str()),
-                ("cursor", cursor.as_str()),
-                ("from", from.as_str()),
-            ];
-            Some(address(PATH, pairs.into_iter().filter(|(_, value)| !value.is_empty())))
+            Some(asked.href(&asked.state, &[("cursor", &cursor), ("from", &from)]))
         }
         None => None,
     };
@@ -162,17 +164,17 @@ async fn list_campaigns(
         })
         .collect();
     let view = ListPage {
-        tabs: tabs(&asked.state),
+        tabs: tabs(&asked),
         filtered: q.is_some() || state.is_some(),
         q: q.unwrap_or_default(),
-        state: asked.state,
         rows,
         pager: Pager {
-            prev_href: before.is_some().then(|| PATH.to_owned()),
+            prev_href: before.is_some().then(|| asked.href(&asked.state, &[])),
             next_href,
             shown: shown(first, found.len()),
             total: None,
         },
+        state: asked.state,
         can_run: user.by.require::<RunCampaigns>().is_ok(),
     };
     Ok(user.render("campaigns/list.html", say("Campaigns"), &view)?)

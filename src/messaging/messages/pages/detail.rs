@@ -101,7 +101,7 @@ pub async fn show_message(
     let more = PAGE.cut(&mut found);
     let path = format!("{PATH}/{id}");
     let next_href = match found.last().filter(|_| more) {
-        Some(last) => Some(asked.next_href(&path, Cursor(last.id).encode()?)),
+        Some(last) => Some(asked.next_href(&path, &Cursor(last.id).encode()?)),
         None => None,
     };
     let files = message.attachments.iter().map(|file| file_line(&messaging, user.tenant(), file)).collect();
@@ -130,7 +130,7 @@ pub async fn show_message(
         shown_status: filter.status.map(|status| status.label().to_owned()).unwrap_or_default(),
         all_href: path.clone(),
         pager: Pager {
-            prev_href: before.is_some().then(|| path.clone()),
+            prev_href: asked.first_href(&path),
             next_href,
             shown: shown(asked.first(), found.len()),
             total: None,

@@ -29,6 +29,7 @@ use crate::{
 
 const PAGE: Limit = Limit::of(50);
 const Q_MAX: usize = 100;
+const DELIVERIES_PATH: &str = "/deliveries";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -46,16 +47,20 @@ impl Asked {
     }
 
     /// Where the next page is, for a list at `path`.
-    pub fn next_href(&self, path: &str, cursor: String) -> String {
+    pub fn next_href(&self, path: &str, cursor: &str) -> String {
         let from = (self.first() + PAGE.get()).to_string();
-        let pairs = [
-            ("q", self.q.as_str()),
-            ("status", self.status.as_str()),
-            ("channel", self.channel.as_str()),
-            ("cursor", cursor.as_str()),
-            ("from", from.as_str()),
-        ];
-        address(path, pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+        self.href(path, &self.status, &[("cursor", cursor), ("from", &from)])
+    }
+
+    /// Where the list begins, with the same filter; none where it does.
+    pub fn first_href(&self, path: &str) -> Option<String> {
+        (!self.cursor.is_empty()).then(|| self.href(path, &self.status, &[]))
+    }
+
+    /// The list at `path` of this status, with the rest of the filter, and something more.
+    fn href(&self, path: &str, status: &str, more: &[(&str, &str)]) -> String {
+        let own = [("q", self.q.as_str()), ("status", status), ("channel", self.channel.as_str())];
+        address(path, own.into_iter().chain(more.iter().copied()).filter(|(_, value)| !value.is_empty()))
     }
 }
 
@@ -87,7 +92,7 @@ struct MessageRow {
     at: Moment,
 }
 
-fn tabs(active: &str) -> Vec<Tab> {
+fn tabs(asked: &Asked) -> Vec<Tab> {
     [
         (say("All"), ""),
         (say("Scheduled"), "waiting"),
@@ -98,8 +103,8 @@ fn tabs(active: &str) -> Vec<Tab> {
     .map(|(label, status)| Tab {
         label,
         count: None,
-        href: address(PATH, Some(("status", status)).filter(|(_, status)| !status.is_empty())),
-        active: active == status,
+        href: asked.href(PATH, status, &[]),
+        active: asked.status == status,
     })
     .collect()
 }
@@ -130,7 +135,7 @@ pub async fn list_messages(
         .await?;
     let more = PAGE.cut(&mut found);
     let next_href = match found.last().filter(|_| more) {
-        Some(last) => Some(asked.next_href(PATH, Cursor(last.id).encode()?)),
+        Some(last) => Some(asked.next_href(PATH, &Cursor(last.id).encode()?)),
         None => None,
     };
     let zone = user.tenant().time_zone.0;
@@ -159,11 +164,11 @@ pub async fn list_messages(
         })
         .collect();
     let view = MessagesPage {
-        tabs: tabs(&asked.status),
+        tabs: tabs(&asked),
         filtered: !asked.q.is_empty() || !asked.status.is_empty() || !asked.channel.is_empty(),
         channels: channels(),
         pager: Pager {
-            prev_href: before.is_some().then(|| PATH.to_owned()),
+            prev_href: asked.first_href(PATH),
             next_href,
             shown: shown(asked.first(), rows.len()),
             total: None,
@@ -211,7 +216,7 @@ pub async fn list_deliveries(
         .await?;
     let more = PAGE.cut(&mut found);
     let next_href = match found.last().filter(|_| more) {
-        Some(last) => Some(asked.next_href("/deliveries", Cursor(last.id).encode()?)),
+        Some(last) => Some(asked.next_href(DELIVERIES_PATH, &Cursor(last.id).encode()?)),
         None => None,
     };
     let zone = user.tenant().time_zone.0;
@@ -220,7 +225,7 @@ pub async fn list_deliveries(
         statuses: Status::options(),
         filtered: !asked.q.is_empty() || !asked.status.is_empty() || !asked.channel.is_empty(),
         pager: Pager {
-            prev_href: before.is_some().then(|| "/deliveries".to_owned()),
+            prev_href: asked.first_href(DELIVERIES_PATH),
             next_href,
             shown: shown(asked.first(), found.len()),
             total: None,
