@@ -373,10 +373,7 @@ async fn an_erasure_whose_worker_died_is_ended_by_the_next() {
     let next = server.sibling(Settings::default());
     let signed_in = next.at(&tenant.host);
     let token = signed_in
-        .post(
-            "/api/v1/auth/token",
-            json!({"email": tenant.owner_email, "password": crate::harness::PASSWORD}),
-        )
+        .post("/api/v1/auth/token", json!({"email": tenant.owner_email, "password": PASSWORD}))
         .await
         .expect(200);
     let api = signed_in.bearer(&text(&token, "/access_token"));
